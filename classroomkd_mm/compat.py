@@ -1,0 +1,59 @@
+"""What lets MMPose 1.3 import without mmdet and mmcv's compiled ops; nothing else.
+
+``mmpose.models`` imports two modules unguarded that have nothing to do with distillation: RTMO's
+head (needs mmdet) and EDPose's (needs ``mmcv.ops``). Where a dependency is missing, its module is
+replaced by a placeholder whose head says what to install. Where it is present nothing is touched.
+"""
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Dict, Tuple
+
+# module of mmpose.models.heads: (the head in it, what it needs, how to get it)
+GUARDED: Dict[str, Tuple[str, str, str]] = {
+    'hybrid_heads.rtmo_head': ('RTMOHead', 'mmdet', 'pip install mmdet'),
+    'transformer_heads': ('EDPoseHead', 'mmcv._ext', 'install mmcv with its compiled ops'),
+}
+
+
+def installed(module: str) -> bool:
+    """Whether a module can be found, without importing more than its parent."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def unavailable_heads() -> Dict[str, str]:
+    """MMPose heads that this environment cannot build, each with the remedy."""
+    return {
+        head: f'needs {module}: {remedy}'
+        for head, module, remedy in GUARDED.values() if not installed(module)
+    }
+
+
+def _refusing_head(name: str, reason: str) -> type:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> None:
+        raise ImportError(f'{name} is unavailable here, it {reason}')
+
+    return type(name, (), {'__init__': refuse, '__doc__': f'Unavailable: {reason}.'})
+
+
+def enable_mmpose() -> None:
+    """Put placeholders where ``import mmpose.models`` would fail; does nothing elsewhere."""
+    if not installed('mmpose') or 'mmpose.models' in sys.modules:
+        return
+    missing = unavailable_heads()
+    if not missing:
+        return
+    from mmpose.registry import MODELS
+    for path, (name, _, _) in GUARDED.items():
+        if name in missing:
+            head = _refusing_head(name, missing[name])
+            module = ModuleType(f'mmpose.models.heads.{path}', f'Placeholder: {missing[name]}.')
+            setattr(module, name, head)
+            sys.modules[module.__name__] = module
+            MODELS.register_module(name=name, module=head, force=True)
+
+
+enable_mmpose()

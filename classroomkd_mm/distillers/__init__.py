@@ -1,0 +1,4 @@
+"""The distiller."""
+from .classroom import ClassroomDistiller
+
+__all__ = ['ClassroomDistiller']

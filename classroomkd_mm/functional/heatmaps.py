@@ -1,0 +1,76 @@
+"""Heatmap geometry: coordinates of peaks, and one network's heatmap on another's grid."""
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Scale = Tuple[float, float]
+
+
+def _neighbour_logs(heatmaps: Tensor, x: Tensor, y: Tensor, dx: int, dy: int) -> Tensor:
+    height, width = heatmaps.shape[-2:]
+    index = (y + dy).clamp(0, height - 1) * width + (x + dx).clamp(0, width - 1)
+    value = heatmaps.flatten(-2).gather(-1, index[..., None]).squeeze(-1)
+    return value.clamp(min=torch.finfo(heatmaps.dtype).tiny).log()
+
+
+def _peak_offset(before: Tensor, peak: Tensor, after: Tensor, inside: Tensor) -> Tensor:
+    curvature = 2 * peak - before - after
+    offset = 0.5 * (after - before) / torch.where(curvature > 0, curvature, 1)
+    return torch.where(inside & (curvature > 0), offset, 0).clamp(-0.5, 0.5)
+
+
+def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
+    """Sub-pixel peaks: the parabola through the log of the maximum and its neighbours.
+
+    Exact for a Gaussian peak, the first-order case of DARK (arXiv 1910.06278). Runs on the
+    device without synchronising it.
+
+    Args:
+        heatmaps: ``(..., H, W)``, floating point.
+        scale: Input pixels per heatmap pixel, ``(x, y)``.
+
+    Returns:
+        Coordinates ``(..., 2)`` as (x, y) in input pixels.
+    """
+    height, width = heatmaps.shape[-2:]
+    index = heatmaps.flatten(-2).argmax(-1)
+    x, y = index % width, torch.div(index, width, rounding_mode='floor')
+    peak = _neighbour_logs(heatmaps, x, y, 0, 0)
+    dx = _peak_offset(_neighbour_logs(heatmaps, x, y, -1, 0), peak,
+                      _neighbour_logs(heatmaps, x, y, 1, 0), (x > 0) & (x < width - 1))
+    dy = _peak_offset(_neighbour_logs(heatmaps, x, y, 0, -1), peak,
+                      _neighbour_logs(heatmaps, x, y, 0, 1), (y > 0) & (y < height - 1))
+    return torch.stack([(x + dx) * scale[0], (y + dy) * scale[1]], -1)
+
+
+def _grid_line(size: int, scale: float, source_size: int, source_scale: float,
+               like: Tensor) -> Tensor:
+    source = torch.arange(size, device=like.device, dtype=like.dtype) * (scale / source_scale)
+    return source * (2 / max(source_size - 1, 1)) - 1
+
+
+def resample_heatmaps(heatmaps: Tensor, source_scale: Scale, size: Tuple[int, int],
+                      scale: Scale) -> Tensor:
+    """A heatmap on another grid over the same input image, peaks staying where they are.
+
+    Args:
+        heatmaps: ``(N, K, H, W)``, floating point.
+        source_scale: Input pixels per source heatmap pixel, ``(x, y)``: ``input / heatmap`` for
+            MSRA's codec, ``(input - 1) / (heatmap - 1)`` for UDP's.
+        size: The target grid, ``(H, W)``.
+        scale: Input pixels per target heatmap pixel, ``(x, y)``.
+
+    Returns:
+        ``(N, K, *size)``; the input itself where the grids are equal.
+    """
+    height, width = heatmaps.shape[-2:]
+    if (height, width) == tuple(size) and tuple(source_scale) == tuple(scale):
+        return heatmaps
+    x = _grid_line(size[1], scale[0], width, source_scale[0], heatmaps)
+    y = _grid_line(size[0], scale[1], height, source_scale[1], heatmaps)
+    grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
+    return F.grid_sample(
+        heatmaps, grid.expand(len(heatmaps), -1, -1, -1), mode='bicubic', padding_mode='border',
+        align_corners=True)

@@ -1,0 +1,38 @@
+"""How well each member of the classroom did: numbers in [0, 1], higher is better."""
+import torch
+from torch import Tensor
+
+
+def keypoint_similarity(keypoints: Tensor, target: Tensor, area: Tensor, sigmas: Tensor) -> Tensor:
+    """Per-keypoint Object Keypoint Similarity, ``exp(-d^2 / (2 a (2 sigma)^2))``.
+
+    Its mean over the labelled keypoints is COCO's OKS (``pycocotools.COCOeval.computeOks``).
+
+    Args:
+        keypoints: Predicted coordinates ``(..., N, K, 2)`` in pixels.
+        target: True coordinates ``(N, K, 2)`` in the same space.
+        area: The person's area ``(N,)`` in square pixels of that space.
+        sigmas: The data set's per-keypoint constants ``(K,)``.
+
+    Returns:
+        Similarities ``(..., N, K)`` in [0, 1].
+    """
+    distance = (keypoints - target).square().sum(-1)
+    eps = torch.finfo(distance.dtype).eps
+    return torch.exp(-distance / (2 * (area[:, None] + eps) * (2 * sigmas).square()))
+
+
+def keypoint_pck(keypoints: Tensor, target: Tensor, norm: Tensor, thr: float) -> Tensor:
+    """Whether each keypoint lies within ``thr * norm`` of the truth (PCK).
+
+    Args:
+        keypoints: Predicted coordinates ``(..., N, K, 2)`` in pixels.
+        target: True coordinates ``(N, K, 2)`` in the same space.
+        norm: The person's reference length ``(N,)`` in pixels; where it is 0, nothing is right.
+        thr: Share of the reference length.
+
+    Returns:
+        1.0 where right, else 0.0, ``(..., N, K)``.
+    """
+    distance = (keypoints - target).square().sum(-1).sqrt()
+    return ((distance <= thr * norm[:, None]) & (norm[:, None] > 0)).to(distance.dtype)

@@ -1,0 +1,135 @@
+"""Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import torch
+from mmengine.dist import all_reduce, master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from ..registry import HOOKS
+
+FILE = 'classroom.jsonl'
+
+
+def distiller_of(runner: Runner, hook: str) -> Any:
+    """The run's distiller, unwrapped.
+
+    Raises:
+        TypeError: Where the run's model has no mentors.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if not hasattr(model, 'mentors'):
+        raise TypeError(f'custom_hooks has {hook}, but model is a {type(model).__name__} without '
+                        'mentors: use it with a ClassroomDistiller')
+    return model
+
+
+@HOOKS.register_module()
+class ClassroomHook(Hook):
+    """Summarises each epoch's lessons.
+
+    The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook
+    adds the epoch's means: a log line, ``classroom_epoch/*`` scalars for the visualisation
+    backends, and a JSON line in ``classroom.jsonl`` in the work dir. It also gives the distiller
+    the training set's metainfo, and warns once of each mentor whose output is not finite.
+    Without ``by_epoch`` training the whole run is one epoch.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self) -> None:
+        self._sums: Dict[str, Tensor] = {}
+        self._count = 0
+        self._warned: set = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Hand over the data set's metainfo; forget lines that a resumed run writes again."""
+        model = distiller_of(runner, type(self).__name__)
+        model.task.dataset_meta = runner.train_dataloader.dataset.metainfo
+        self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Start a new sum."""
+        self._sums, self._count = {}, 0
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
+                         outputs: Any = None) -> None:
+        """Add the iteration's statistics, on the device and without waiting for it."""
+        values = {k: torch.as_tensor(v).detach().double() for k, v in (outputs or {}).items()}
+        for key in [k for k in values if k.endswith('/temperature')]:
+            # An epoch's mean temperature is one over lessons taught, not over batches.
+            values[key] = values[key] * values[key.replace('temperature', 'active')]
+        for key, value in values.items():
+            self._sums[key] = self._sums.get(key, 0) + value
+        self._count += 1
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write the epoch's summary."""
+        names = [mentor.name for mentor in distiller_of(runner, type(self).__name__).mentors]
+        summary = summarise(self._reduced(), names)
+        self._warn_of_muted(runner, summary['mentors'])
+        self._write(runner, dict(epoch=runner.epoch + 1, iter=runner.iter, **summary))
+
+    def _reduced(self) -> Dict[str, float]:
+        keys = list(self._sums)
+        if not keys:
+            return {}
+        device = self._sums[keys[0]].device
+        total = torch.stack([self._sums[k].to(device) for k in keys] +
+                            [torch.tensor(self._count, device=device, dtype=torch.double)])
+        all_reduce(total)
+        *sums, count = total.tolist()
+        means = {key: value / count for key, value in zip(keys, sums)}
+        means.update({k: v * count for k, v in means.items() if k.endswith('/muted')})
+        return means
+
+    def _warn_of_muted(self, runner: Runner, mentors: Dict[str, dict]) -> None:
+        for name, record in mentors.items():
+            if record['muted_batches'] and name not in self._warned:
+                self._warned.add(name)
+                runner.logger.warning(
+                    f'mentor {name!r} gave NaN or infinite outputs and was muted for '
+                    f'{record["muted_batches"]:.0f} batches of this epoch')
+
+    @master_only
+    def _write(self, runner: Runner, record: dict) -> None:
+        with (Path(runner.work_dir) / FILE).open('a') as file:
+            file.write(json.dumps(record) + '\n')
+        taught = ' | '.join(f'{name} {m["active"]:.1%} (tau {m["temperature"]:.2f})'
+                            for name, m in record['mentors'].items())
+        runner.logger.info(f'Lessons taught: {taught or "no mentors"}')
+        scalars = {f'classroom_epoch/{name}/{key}': value
+                   for name, mentor in record['mentors'].items() for key, value in mentor.items()}
+        if scalars:
+            runner.visualizer.add_scalars(scalars, step=record['epoch'])
+
+    @master_only
+    def _truncate(self, path: Path, epoch: int) -> None:
+        if path.is_file():
+            lines = path.read_text().splitlines(keepends=True)
+            path.write_text(''.join(ln for ln in lines if json.loads(ln)['epoch'] <= epoch))
+
+
+def summarise(means: Dict[str, float], names: List[str]) -> dict:
+    """An epoch's record from its mean statistics.
+
+    Args:
+        means: By the distiller's names; temperatures as mean of temperature times active share,
+            muted as a count.
+        names: The mentors'.
+    """
+    def mentor(name: str) -> dict:
+        get = {key: means.get(f'classroom/{name}/{key}', 0.0)
+               for key in ('active', 'score', 'rank', 'temperature', 'muted')}
+        taught = get['active']
+        return dict(active=taught, score=get['score'], rank=get['rank'],
+                    temperature=get['temperature'] / taught if taught else 1.0,
+                    muted_batches=round(get['muted']))
+
+    losses = {key: value for key, value in means.items() if 'loss' in key}
+    return dict(student_score=means.get('classroom/student_score', 0.0), losses=losses,
+                mentors={name: mentor(name) for name in names})

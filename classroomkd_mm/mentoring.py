@@ -1,0 +1,50 @@
+"""Mentoring rules: they give each lesson its temperature."""
+from torch import Tensor, nn
+
+from .filters import Lesson
+from .functional import adaptive_temperature
+from .registry import MODELS
+
+
+@MODELS.register_module()
+class AdaptiveMentoring(nn.Module):
+    """The further a mentor is ahead, the gentler it teaches (ClassroomKD).
+
+    Args:
+        alpha: The temperature's range, ``tau = 1 + alpha * gap``, not negative.
+
+    Raises:
+        ValueError: If alpha is negative.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        if alpha < 0:
+            raise ValueError(f'mentoring.alpha={alpha} is negative: a temperature would fall below 1')
+        self.alpha = alpha
+
+    def forward(self, lesson: Lesson) -> Tensor:
+        """Temperatures ``(M, N, K')``."""
+        return adaptive_temperature(lesson.ranks, lesson.active, self.alpha)
+
+
+@MODELS.register_module()
+class FixedMentoring(nn.Module):
+    """One temperature for all lessons.
+
+    Args:
+        tau: The temperature, positive.
+
+    Raises:
+        ValueError: If tau is not positive.
+    """
+
+    def __init__(self, tau: float) -> None:
+        super().__init__()
+        if tau <= 0:
+            raise ValueError(f'mentoring.tau={tau} is not positive')
+        self.tau = tau
+
+    def forward(self, lesson: Lesson) -> Tensor:
+        """Temperatures ``(M, N, K')``."""
+        return lesson.ranks.new_full(lesson.active.shape, self.tau)

@@ -1,0 +1,158 @@
+"""A mentor: a frozen stock network that sees the student's inputs in its own convention."""
+from typing import Any, List, Optional, Sequence, Tuple
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import DefaultScope
+from torch import Tensor, nn
+
+from ..functional import resample_heatmaps
+from .checkpoint import load_weights
+
+ASPECT_TOLERANCE = 0.01
+
+
+def _norm(preprocessor: nn.Module) -> Tuple[Tensor, Tensor, bool]:
+    """Mean and std (3,) in the network's channel order, and whether that order is RGB."""
+    zeros = torch.zeros(3)
+    mean = getattr(preprocessor, 'mean', zeros).detach().flatten().float()
+    std = getattr(preprocessor, 'std', zeros + 1).detach().flatten().float()
+    return mean.expand(3), std.expand(3), bool(preprocessor._channel_conversion)
+
+
+class Mentor:
+    """A frozen network, outside the module tree of the student.
+
+    Args:
+        name: How logs call it.
+        network: A stock model; put in eval mode, its parameters frozen.
+        preprocessor: The student's data preprocessor, whose output the mentor is shown.
+
+    Attributes:
+        scale: The student's input pixels per pixel of this mentor's heatmaps (x, y).
+    """
+
+    def __init__(self, name: str, network: nn.Module, preprocessor: nn.Module) -> None:
+        self.name = name
+        self.network = network.eval().requires_grad_(False)
+        self.scale = (1.0, 1.0)
+        self.input_size: Optional[Tuple[Tuple[int, int], Tuple[float, float]]] = None
+        mean_s, std_s, rgb_s = _norm(preprocessor)
+        mean_m, std_m, rgb_m = _norm(network.data_preprocessor)
+        self.flip_channels = rgb_s != rgb_m
+        if self.flip_channels:
+            mean_s, std_s = mean_s.flip(0), std_s.flip(0)
+        self.gain = (std_s / std_m).view(3, 1, 1)
+        self.bias = ((mean_s - mean_m) / std_m).view(3, 1, 1)
+        self.same_norm = bool((self.gain == 1).all() and (self.bias == 0).all())
+
+    def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> None:
+        """Remember to resize inputs of ``student`` (w, h) to the mentor's ``own`` size.
+
+        Raises:
+            ValueError: Where the aspect ratios differ.
+        """
+        ratio = (student[0] / own[0], student[1] / own[1])
+        if abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE:
+            raise ValueError(f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
+                             f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped')
+        self.input_size = None if student == own else ((own[1], own[0]), ratio)
+
+    def apply(self, fn: Any) -> None:
+        """Move or cast with the student (``nn.Module._apply``)."""
+        self.network._apply(fn)
+        self.gain, self.bias = fn(self.gain), fn(self.bias)
+
+    def adapt(self, inputs: Tensor) -> Tensor:
+        """The student's inputs ``(N, 3, H, W)`` in this mentor's convention."""
+        if self.flip_channels:
+            inputs = inputs.flip(1)
+        if not self.same_norm:
+            inputs = inputs * self.gain + self.bias
+        if self.input_size is not None:
+            size, ratio = self.input_size
+            inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio)
+        return inputs
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor) -> Tuple[Tensor, Tensor]:
+        """Outputs in float32 and whether all of them are finite (a bool tensor, no sync).
+
+        Outputs that are not finite are replaced by 0: the caller mutes the mentor.
+        """
+        output = self.network(self.adapt(inputs), None, mode='tensor').float()
+        healthy = output.isfinite().all()
+        return torch.where(healthy, output, 0), healthy
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, data_samples: Sequence[Any]) -> List[Any]:
+        """The network's own predictions for the student's inputs, as ``mode='predict'`` gives.
+
+        The crop in ``data_samples`` is stated at the student's input size; the mentor's
+        coordinates are stated at its own, so the size is swapped while it predicts.
+        """
+        if self.input_size is None:
+            return self.network(self.adapt(inputs), data_samples, mode='predict')
+        own = self.input_size[0][::-1]
+        original = [sample.metainfo['input_size'] for sample in data_samples]
+        for sample in data_samples:
+            sample.set_metainfo(dict(input_size=own))
+        predictions = self.network(self.adapt(inputs), data_samples, mode='predict')
+        for sample, size in zip(data_samples, original):
+            sample.set_metainfo(dict(input_size=size))
+        return predictions
+
+
+class Classroom(List[Mentor]):
+    """The mentors. A plain list, so that no optimizer, wrapper or checkpoint sees them."""
+
+    def __deepcopy__(self, memo: dict) -> 'Classroom':
+        """Copies of the student (EMA) share the mentors."""
+        return self
+
+
+def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
+    """A model config and its default scope, from a dict, a path or ``library::path``."""
+    if isinstance(config, str) and '::' in config:
+        from mmengine.hub import get_config
+        config = get_config(config)
+    elif isinstance(config, str):
+        config = Config.fromfile(config)
+    if not isinstance(config, (dict, Config)):
+        raise TypeError(f'{who}: config must be a dict, a path or library::path, '
+                        f'got {type(config).__name__}')
+    return config.get('model', config), config.get('default_scope', None)
+
+
+def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
+    """Build a mentor from ``dict(name=..., config=..., checkpoint=PATH | URL | None)``.
+
+    Args:
+        cfg: The mentor's settings.
+        position: Its place in the list, for errors and for a default name.
+        preprocessor: The student's data preprocessor.
+
+    Raises:
+        ValueError: For a setting that is missing or unknown, and see :func:`load_weights`.
+    """
+    who = f'mentors[{position}]'
+    unknown = set(cfg) - {'name', 'config', 'checkpoint'}
+    if unknown or 'config' not in cfg or 'checkpoint' not in cfg:
+        raise ValueError(f'{who} takes name, config and checkpoint (checkpoint=None for random '
+                         f'weights), got {sorted(cfg)}')
+    name = cfg.get('name', f'mentor{position}')
+    who = f'mentor {name!r}'
+    model, scope = _model_config(cfg['config'], who)
+    network = _build_network(model, scope)
+    if cfg['checkpoint'] is not None:
+        load_weights(network, str(cfg['checkpoint']), who)
+    return Mentor(name, network, preprocessor)
+
+
+def _build_network(model: dict, scope: Optional[str]) -> nn.Module:
+    # None keeps the run's own scope. A mentor's own backbone weights (init_cfg) would be fetched only to be overwritten.
+    model = Config(dict(model=model)).model.to_dict()
+    model.get('backbone', {}).pop('init_cfg', None)
+    with DefaultScope.overwrite_default_scope(scope):
+        return MMENGINE_MODELS.build(model)

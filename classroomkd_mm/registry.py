@@ -1,0 +1,19 @@
+"""Child registries of MMEngine's, scope ``classroomkd_mm``."""
+from typing import Any, Dict
+
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    'model', parent=MMENGINE_MODELS, scope='classroomkd_mm', locations=['classroomkd_mm'])
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='classroomkd_mm', locations=['classroomkd_mm.hooks'])
+
+
+def build_part(cfg: Dict[str, Any]) -> Any:
+    """Build a part of the distiller (scorer, filter, mentoring, loss) without a scope prefix.
+
+    A run's ``default_scope`` is its student's library, which does not know these classes.
+    """
+    return MODELS.build({'_scope_': 'classroomkd_mm', **cfg})

@@ -1,0 +1,4 @@
+"""What the method must know of a task."""
+from .heatmap import HeatmapTask
+
+__all__ = ['HeatmapTask']

@@ -1,0 +1,58 @@
+"""Peaks stay where they are: decoding and resampling on known points, both codecs."""
+import numpy as np
+import pytest
+import torch
+from mmpose.registry import KEYPOINT_CODECS
+
+from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
+
+INPUT = (192, 256)
+
+
+def codec(kind, size, sigma=2.0):
+    extra = dict(unbiased=True) if kind == 'MSRAHeatmap' else {}
+    return KEYPOINT_CODECS.build(
+        dict(type=kind, input_size=INPUT, heatmap_size=size, sigma=sigma, **extra))
+
+
+def encode(kind, size, points):
+    coder = codec(kind, size, sigma=2.0 * size[0] / 48)
+    heatmaps = coder.encode(points[None], np.ones((1, len(points))))['heatmaps']
+    return torch.tensor(heatmaps)[None], tuple(float(s) for s in coder.scale_factor)
+
+
+@pytest.fixture
+def points():
+    rng = np.random.default_rng(0)
+    return rng.uniform([30, 30], [160, 220], (40, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize('kind', ['MSRAHeatmap', 'UDPHeatmap'])
+@pytest.mark.parametrize('size', [(48, 64), (96, 128), (24, 32)])
+def test_decoding_is_exact_to_a_tenth_of_a_heatmap_pixel(kind, size, points):
+    heatmaps, scale = encode(kind, size, points)
+    error = (decode_heatmaps(heatmaps, scale)[0] - torch.tensor(points)).abs().max()
+    assert error < 0.1 * scale[0]
+
+
+@pytest.mark.parametrize('source', ['MSRAHeatmap', 'UDPHeatmap'])
+@pytest.mark.parametrize('target', ['MSRAHeatmap', 'UDPHeatmap'])
+@pytest.mark.parametrize('size', [(96, 128), (72, 96), (48, 64)])
+def test_resampling_keeps_peaks_to_a_tenth_of_a_heatmap_pixel(source, target, size, points):
+    heatmaps, scale = encode(source, size, points)
+    wanted = tuple(float(s) for s in codec(target, (48, 64)).scale_factor)
+    moved = resample_heatmaps(heatmaps, scale, (64, 48), wanted)
+    assert moved.shape == (1, 40, 64, 48)
+    error = (decode_heatmaps(moved, wanted)[0] - torch.tensor(points)).abs().max()
+    assert error < 0.1 * wanted[0]
+
+
+def test_equal_grids_are_not_touched():
+    heatmaps = torch.rand(1, 2, 8, 6)
+    assert resample_heatmaps(heatmaps, (4.0, 4.0), (8, 6), (4.0, 4.0)) is heatmaps
+
+
+def test_a_peak_on_the_border_and_a_flat_map_decode_to_finite_pixels():
+    heatmaps = torch.zeros(1, 2, 8, 6)
+    heatmaps[0, 0, 0, 5] = 1
+    assert decode_heatmaps(heatmaps, (4.0, 4.0))[0].tolist() == [[20.0, 0.0], [0.0, 0.0]]
