@@ -1,0 +1,16 @@
+_base_ = ['../_base_/synthetic_pose.py', '../_base_/classroom.py']
+
+work_root = 'work_dirs/demo'
+model = dict(
+    _delete_=True,
+    type='classroomkd_mm.ClassroomDistiller',
+    student={{_base_.model}},
+    mentors=[
+        dict(name=name, config=f'configs/demo/mentor_{name}.py',
+             checkpoint=f'{work_root}/mentor_{name}/epoch_12.pth')
+        for name in ('large', 'medium', 'small')
+    ],
+    scorer=dict(type='OKSScorer'),
+    knowledge_filter=dict(type='KnowledgeFilter', task_bias=1.0),
+    mentoring=dict(type='AdaptiveMentoring', alpha=2.0),
+    distill_loss=dict(type='KLDistillLoss', loss_weight=0.001, beta=10.0))

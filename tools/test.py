@@ -1,0 +1,61 @@
+"""Evaluate a checkpoint of the student; needs neither the mentors' weights nor their configs."""
+import argparse
+import json
+import os
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+import classroomkd_mm  # noqa: F401  (lets MMPose import)
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line, MMPose's own flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='example:\n  python tools/test.py CONFIG work_dirs/CONFIG/epoch_210.pth --out m.json',
+        formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='config file, of a classroom or of a stock model')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='for logs; work_dirs/CONFIG by default')
+    parser.add_argument('--out', help='write the metrics to this JSON file')
+    parser.add_argument('--dump', help='write the predictions to this pickle file')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def student_only(cfg: Config) -> Config:
+    """The config with the student in place of the classroom, and without the classroom's hooks."""
+    if cfg.model.type.split('.')[-1] == 'ClassroomDistiller':
+        cfg.model = cfg.model.student
+    cfg.custom_hooks = [
+        hook for hook in cfg.get('custom_hooks') or []
+        if hook['type'].split('.')[-1] not in ('ClassroomHook', 'MentorEvalHook')
+    ]
+    return cfg
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = student_only(Config.fromfile(args.config))
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    runner = Runner.from_cfg(cfg)
+    if args.dump:
+        from mmengine.evaluator import DumpResults
+        runner.test_loop.evaluator.metrics.append(DumpResults(out_file_path=args.dump))
+    metrics = runner.test()
+    if args.out:
+        with open(args.out, 'w') as file:
+            json.dump({key: float(value) for key, value in metrics.items()}, file, indent=2)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,73 @@
+"""Train any config: a classroom (a student and its mentors), or a stock model alone."""
+import argparse
+import os
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
+
+EXAMPLES = """examples:
+  python tools/train.py configs/pose/coco/classroom_mobilenetv2_8xb64-210e_coco-256x192.py
+  python tools/train.py CONFIG --resume                      # go on after a kill
+  python tools/train.py CONFIG --cfg-options model.mentoring.alpha=4
+  bash tools/dist_train.sh CONFIG 8                          # 8 GPUs
+
+Any epoch's checkpoint in the work dir is a plain checkpoint of the student: load it with the
+stock config and MMPose's own tools."""
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line, MMPose's own flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='for logs and checkpoints; work_dirs/CONFIG by default')
+    parser.add_argument('--resume', nargs='?', const='auto',
+                        help='resume from a checkpoint, or without a value from the newest')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate the student')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate by the real total batch size')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override settings, e.g. model.distill_loss.beta=20')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """The config with the command line's settings.
+
+    Raises:
+        SystemExit: For --amp without a GPU.
+    """
+    name = os.path.splitext(os.path.basename(args.config))[0]
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.amp:
+        if not torch.cuda.is_available():
+            raise SystemExit("--amp needs a GPU: MMEngine's AmpOptimWrapper refuses to run on a CPU")
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    return cfg
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    Runner.from_cfg(merge_args(Config.fromfile(args.config), args)).train()
+
+
+if __name__ == '__main__':
+    main()
