@@ -1,4 +1,7 @@
-_base_ = ['../_base_/synthetic_pose.py', '../_base_/classroom.py']
+_base_ = ['../_base_/synthetic_pose.py']
+
+custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
 work_root = 'work_dirs/demo'
 model = dict(
