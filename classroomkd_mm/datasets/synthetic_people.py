@@ -33,8 +33,8 @@ TORSO: Dict[str, Tuple[float, float, float]] = {
     'left_hip': (.08, .01, 0), 'right_hip': (-.08, .01, 0)}
 # limb: (its joints from the body outwards, lengths, ranges in degrees of abduction, swing, bend)
 LIMBS = {
-    'arm': (('shoulder', 'elbow', 'wrist'), (.17, .16), (-10, 130), (-50, 110), (0, 130)),
-    'leg': (('hip', 'knee', 'ankle'), (.24, .24), (-8, 45), (-35, 85), (0, -110))}
+    'arm': (('shoulder', 'elbow', 'wrist'), (.17, .16), (-5, 110), (-30, 60), (0, 100)),
+    'leg': (('hip', 'knee', 'ankle'), (.24, .24), (-4, 30), (-25, 50), (0, -70))}
 # capsules: (from, to, thickness in body heights, which colour)
 CAPSULES = tuple(
     (f'{side}_{a}', f'{side}_{b}', width, colour)
@@ -86,7 +86,7 @@ def pose_skeleton(rng: np.random.Generator, yaw: float) -> Dict[str, np.ndarray]
         rng: Source of the pose.
         yaw: Degrees the person is turned; 0 faces the viewer, 180 shows the back.
     """
-    lean = _rotation('z', rng.uniform(-20, 20)) @ _rotation('x', rng.uniform(-10, 25))
+    lean = _rotation('z', rng.uniform(-10, 10)) @ _rotation('x', rng.uniform(-5, 15))
     build = rng.uniform([.85, .95, .85], [1.25, 1.05, 1.25])
     body = {name: np.array(xyz) * build for name, xyz in TORSO.items()}
     upper = {name for name in body if 'hip' not in name and name != 'pelvis'}
@@ -96,12 +96,18 @@ def pose_skeleton(rng: np.random.Generator, yaw: float) -> Dict[str, np.ndarray]
             offsets = _limb(rng, sign, kind)
             for joint, offset in zip((middle, last), offsets):
                 body[f'{side}_{joint}'] = body[f'{side}_{first}'] + offset
-    view = _rotation('z', rng.uniform(-25, 25)) @ _rotation('y', yaw)
+    view = _rotation('z', rng.uniform(-12, 12)) @ _rotation('y', yaw)
     return {name: view @ xyz for name, xyz in body.items()}
 
 
 def _colour(rng: np.random.Generator) -> Tuple[int, int, int]:
     return tuple(int(v) for v in rng.integers(20, 236, 3))
+
+
+def _complexion(rng: np.random.Generator) -> Dict[str, Tuple[int, int, int]]:
+    tone, hair = int(rng.integers(90, 236)), int(rng.integers(10, 90))
+    return dict(skin=(tone * 5 // 8, tone * 3 // 4, tone), hair=(hair // 2, hair * 3 // 4, hair),
+                eye=(20, 20, 20))
 
 
 def _clutter(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
@@ -122,7 +128,7 @@ def _background(rng: np.random.Generator, size: Tuple[int, int]) -> np.ndarray:
     width, height = size
     coarse = rng.integers(30, 226, (4, 3, 3), dtype=np.uint8)
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
-    _clutter(rng, image, int(rng.integers(6, 16)))
+    _clutter(rng, image, int(rng.integers(3, 9)))
     return image
 
 
@@ -176,10 +182,11 @@ def make_scene(rng: np.random.Generator, size: Tuple[int, int],
     """
     image, ids = _background(rng, size), np.zeros(size[::-1], np.uint8)
     body = pose_skeleton(rng, rng.uniform(0, 360) if yaw is None else yaw)
-    height = size[1] * rng.uniform(.55, .95)
+    height = size[1] * rng.uniform(.65, .95)
     centre = np.array(size) * rng.uniform([.38, .42], [.62, .62])
     points = {n: np.rint(centre + height * p[:2]).astype(int) for n, p in body.items()}
-    colours = {name: _colour(rng) for name in ('shirt', 'trousers', 'skin', 'hair', 'eye')}
+    colours = {name: _colour(rng) for name in ('shirt', 'trousers')}
+    colours.update(_complexion(rng))
     owners = {}
     for part, (_, shape, joints, width, colour) in enumerate(_parts(body), 1):
         where = tuple(tuple(int(v) for v in points[j]) for j in joints)

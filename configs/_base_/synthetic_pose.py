@@ -3,7 +3,7 @@ _base_ = ['mmpose::_base_/default_runtime.py']
 custom_imports = dict(imports=['classroomkd_mm'])
 
 data_root = 'data/synthetic_people/'
-codec = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=1.5)
+codec = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2)
 train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
@@ -58,7 +58,7 @@ model = dict(
     test_cfg=dict(flip_test=False))
 
 train_cfg = dict(max_epochs=12, val_interval=2)
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=2e-3))
+optim_wrapper = dict(optimizer=dict(type='Adam', lr=5e-3))
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=0, end=12, T_max=12, by_epoch=True),

@@ -1,0 +1,1 @@
+_base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_shufflenetv2_8xb64-210e_mpii-256x256.py']
