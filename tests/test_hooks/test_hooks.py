@@ -1,0 +1,72 @@
+"""The hooks through the real runner: log, TensorBoard, classroom.jsonl, and the mentors' table."""
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from classroomkd_mm.hooks.classroom_hook import summarise
+
+
+def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    cfg = demo_config('classroom')
+    runner = train(cfg)
+    records = [json.loads(x) for x in Path(cfg.work_dir, 'classroom.jsonl').read_text().splitlines()]
+    assert [r['epoch'] for r in records] == [1, 2]
+    assert set(records[0]['mentors']) == {'large', 'medium', 'small'}
+    assert 0 < records[0]['student_score'] < 1 and records[0]['losses']['loss_distill'] >= 0
+    runner.visualizer.close()
+    events = EventAccumulator(str(next(Path(cfg.work_dir).rglob('vis_data'))))
+    events.Reload()
+    logged = [e.value for e in events.Scalars('classroom_epoch/large/active')]
+    assert logged == pytest.approx([r['mentors']['large']['active'] for r in records])
+    assert {'classroom/small/temperature', 'classroom/student_score', 'loss_distill'} <= set(
+        events.Tags()['scalars'])
+
+
+def test_the_mean_temperature_is_one_over_lessons_not_batches():
+    # Batch 1: half active at tau 3; batch 2: nobody.
+    means = {'classroom/m/active': 0.25, 'classroom/m/temperature': (0.5 * 3 + 0) / 2,
+             'classroom/m/muted': 1.0}
+    record = summarise(means, ['m'])['mentors']['m']
+    assert record['temperature'] == 3.0 and record['muted_batches'] == 1
+
+
+def with_eval(cfg, **settings):
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='classroomkd_mm.MentorEvalHook', **settings)]
+    return cfg
+
+
+def test_a_mentor_below_min_metric_stops_the_run_before_training(demo_config, train):
+    cfg = with_eval(demo_config('classroom'), min_metric=0.5)
+    with pytest.raises(RuntimeError, match=r"mentor 'large' reaches coco/AP=0.* below.*0.5: did"):
+        train(cfg)
+    assert not list(Path(cfg.work_dir).glob('*.pth'))
+
+
+def test_evaluating_mentors_does_not_change_the_training(demo_config, train):
+    cfg = demo_config('classroom')
+    cfg.train_cfg.max_epochs = 1
+    plain = train(cfg).model.state_dict()
+    cfg.work_dir += '_eval'
+    evaluated = train(with_eval(cfg)).model.state_dict()
+    assert all(torch.equal(plain[key], evaluated[key]) for key in plain)
+    assert 'Mentors on the validation set' in ''.join(
+        p.read_text() for p in Path(cfg.work_dir).rglob('*.log'))
+
+
+def test_an_unknown_metric_and_a_missing_val_loop_are_named(demo_config, train):
+    with pytest.raises(ValueError, match="metric='AP' is not reported; choose one of"):
+        train(with_eval(demo_config('classroom'), metric='AP'))
+    cfg = with_eval(demo_config('classroom'))
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    with pytest.raises(ValueError, match='needs val_dataloader'):
+        train(cfg)
+
+
+def test_the_hook_without_a_distiller_says_so(demo_config, train):
+    cfg = demo_config('alone')
+    cfg.custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+    with pytest.raises(TypeError, match='custom_hooks has ClassroomHook, but model is a Topdown'):
+        train(cfg)
