@@ -22,7 +22,7 @@ val_pipeline = [
 _dataset = dict(type='CocoDataset', data_root=data_root, data_mode='topdown')
 train_dataloader = dict(
     batch_size=32,
-    num_workers=1,
+    num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(**_dataset, ann_file='annotations/person_keypoints_train.json',

@@ -1,0 +1,114 @@
+"""The main job on embedded data: three mentors, then a student alone, with AVER, with ClassroomKD.
+
+Each run is `tools/train.py` and `tools/test.py` on a config of configs/demo, as a user would run
+them on COCO. An interrupted demo goes on where it stopped.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Dict, List
+
+from classroomkd_mm.datasets import make_synthetic_people
+
+ROOT = Path(__file__).resolve().parents[1]
+WORK = Path('work_dirs/demo')
+MENTORS = ('mentor_large', 'mentor_medium', 'mentor_small')
+STUDENTS = ('alone', 'aver', 'classroom')
+METRICS = ('coco/AP', 'coco/AP .5', 'coco/AR')
+
+
+def call(tool: str, *args: str) -> None:
+    """Run one of this project's tools in the repository's root."""
+    environment = dict(os.environ, OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'))
+    subprocess.run([sys.executable, f'tools/{tool}.py', *args], check=True, env=environment)
+
+
+def train_and_test(name: str) -> dict:
+    """Train a demo config unless it is done, test its last checkpoint, return what is known."""
+    folder = WORK / name
+    result = folder / 'demo.json'
+    if not result.is_file():
+        config = f'configs/demo/{name}.py'
+        started = time.time()
+        call('train', config, '--work-dir', str(folder), '--resume')
+        seconds = time.time() - started
+        checkpoint = (folder / 'last_checkpoint').read_text().strip()
+        call('test', config, checkpoint, '--work-dir', str(folder), '--out', str(folder / 'm.json'))
+        metrics = json.loads((folder / 'm.json').read_text())
+        result.write_text(json.dumps(dict(metrics, seconds=seconds)))
+    return json.loads(result.read_text())
+
+
+def lessons(name: str) -> List[dict]:
+    """The run's classroom.jsonl, empty for a run without mentors."""
+    path = WORK / name / 'classroom.jsonl'
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def table(results: Dict[str, dict]) -> str:
+    """One row per run; figures on the test split."""
+    rows = [['run', 'AP', 'AP50', 'AR', 'seconds', 'share of lessons taught (all epochs)']]
+    for name, result in results.items():
+        epochs = lessons(name)
+        shares = {m: sum(e['mentors'][m]['active'] for e in epochs) / len(epochs)
+                  for m in (epochs[0]['mentors'] if epochs else {})}
+        rows.append([name, *(f'{result[m]:.3f}' for m in METRICS), f"{result['seconds']:.0f}",
+                     ', '.join(f'{m} {share:.0%}' for m, share in shares.items()) or '-'])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return '\n'.join('  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
+
+
+def val_curve(name: str) -> List[List[float]]:
+    """Epochs and validation AP of a run, from MMEngine's scalars file."""
+    points = {}
+    for path in sorted((WORK / name).glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if 'coco/AP' in record:
+                points[record['step']] = record['coco/AP']
+    return [list(points), list(points.values())]
+
+
+def plot(path: Path) -> None:
+    """Validation AP of the students, and who taught in ClassroomKD, over the epochs."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    for name in STUDENTS:
+        left.plot(*val_curve(name), marker='o', label=name)
+    left.set(title='student on the validation split', xlabel='epoch', ylabel='AP')
+    epochs = lessons('classroom')
+    for mentor in epochs[0]['mentors']:
+        right.plot([e['epoch'] for e in epochs],
+                   [100 * e['mentors'][mentor]['active'] for e in epochs], marker='o', label=mentor)
+    right.set(title='who taught (ClassroomKD)', xlabel='epoch', ylabel='% of samples', ylim=(0, 100))
+    for axis in (left, right):
+        axis.legend()
+        axis.grid(alpha=.3)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Run the demo."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    os.chdir(ROOT)
+    print('Making the data set')
+    make_synthetic_people('data/synthetic_people', dict(train=2000, val=300, test=300))
+    results = {}
+    for step, name in enumerate((*MENTORS, *STUDENTS), 1):
+        print(f'\n===== run {step} of {len(MENTORS + STUDENTS)}: {name} =====', flush=True)
+        results[name] = train_and_test(name)
+    plot(WORK / 'demo.png')
+    report = table(results)
+    (WORK / 'demo.txt').write_text(report + '\n')
+    print(f'\nTest split, one seed, on {os.cpu_count()} cores:\n{report}\n\nPlot: {WORK}/demo.png')
+
+
+if __name__ == '__main__':
+    main()
