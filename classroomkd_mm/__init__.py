@@ -1,4 +1,5 @@
 """Classroom knowledge distillation (arXiv 2409.20237) inside OpenMMLab's runner."""
+
 from . import compat  # noqa: F401  (first: it is what lets MMPose import)
 from .distillers import ClassroomDistiller
 from .filters import KnowledgeFilter, UniformFilter
@@ -9,7 +10,16 @@ from .scorers import OKSScorer, PCKScorer
 from .version import __version__
 
 __all__ = [
-    'AdaptiveMentoring', 'ClassroomDistiller', 'ClassroomHook', 'FixedMentoring', 'KLDistillLoss',
-    'KnowledgeFilter', 'MSEDistillLoss', 'MentorEvalHook', 'OKSScorer', 'PCKScorer',
-    'UniformFilter', '__version__'
+    'AdaptiveMentoring',
+    'ClassroomDistiller',
+    'ClassroomHook',
+    'FixedMentoring',
+    'KLDistillLoss',
+    'KnowledgeFilter',
+    'MSEDistillLoss',
+    'MentorEvalHook',
+    'OKSScorer',
+    'PCKScorer',
+    'UniformFilter',
+    '__version__',
 ]

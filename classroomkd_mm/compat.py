@@ -4,6 +4,7 @@
 head (needs mmdet) and EDPose's (needs ``mmcv.ops``). Where a dependency is missing, its module is
 replaced by a placeholder whose head says what to install. Where it is present nothing is touched.
 """
+
 import sys
 from importlib.util import find_spec
 from types import ModuleType
@@ -28,7 +29,8 @@ def unavailable_heads() -> Dict[str, str]:
     """MMPose heads that this environment cannot build, each with the remedy."""
     return {
         head: f'needs {module}: {remedy}'
-        for head, module, remedy in GUARDED.values() if not installed(module)
+        for head, module, remedy in GUARDED.values()
+        if not installed(module)
     }
 
 
@@ -47,6 +49,7 @@ def enable_mmpose() -> None:
     if not missing:
         return
     from mmpose.registry import MODELS
+
     for path, (name, _, _) in GUARDED.items():
         if name in missing:
             head = _refusing_head(name, missing[name])

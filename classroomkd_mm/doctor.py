@@ -1,4 +1,5 @@
 """``python -m classroomkd_mm.doctor``: what is installed, what is missing, can it train?"""
+
 import platform
 import sys
 from importlib import metadata
@@ -35,14 +36,23 @@ def train_one_step() -> Optional[str]:
         import torch
         from mmengine.registry import DefaultScope
         from mmpose.registry import MODELS
+
         codec = dict(type='MSRAHeatmap', input_size=(32, 32), heatmap_size=(8, 8), sigma=1)
         with DefaultScope.overwrite_default_scope('mmpose'):
             model = MODELS.build(
-                dict(type='TopdownPoseEstimator',
-                     backbone=dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)),
-                     head=dict(type='HeatmapHead', in_channels=1280, out_channels=3,
-                               deconv_out_channels=(8,), deconv_kernel_sizes=(4,),
-                               decoder=codec)))
+                dict(
+                    type='TopdownPoseEstimator',
+                    backbone=dict(type='MobileNetV2', widen_factor=0.25, out_indices=(7,)),
+                    head=dict(
+                        type='HeatmapHead',
+                        in_channels=1280,
+                        out_channels=3,
+                        deconv_out_channels=(8,),
+                        deconv_kernel_sizes=(4,),
+                        decoder=codec,
+                    ),
+                )
+            )
             model(torch.zeros(2, 3, 32, 32), None, mode='tensor').sum().backward()
     except Exception as error:  # whatever is broken here is what the user came to read
         return f'{type(error).__name__}: {error}'
@@ -54,9 +64,10 @@ def main() -> int:
     print(f'python       {platform.python_version()}')
     for name, distributions in PACKAGES.items():
         print(f'{name:12} {version_of(distributions)}')
-    print(f"mmcv ops     {'compiled' if installed('mmcv._ext') else 'not compiled'}")
+    print(f'mmcv ops     {"compiled" if installed("mmcv._ext") else "not compiled"}')
     if installed('torch'):
         import torch
+
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU only'
         print(f'device       {device}')
     for head, reason in unavailable_heads().items():

@@ -1,4 +1,5 @@
 """Knowledge filters: they turn scores into a lesson plan."""
+
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -32,7 +33,8 @@ class Lesson:
         """The lesson without the mentors that are False in ``healthy`` (M,)."""
         healthy = healthy.view(-1, 1, 1)
         return replace(
-            self, active=self.active & healthy, weight=torch.where(healthy, self.weight, 0))
+            self, active=self.active & healthy, weight=torch.where(healthy, self.weight, 0)
+        )
 
 
 @MODELS.register_module()
@@ -54,20 +56,25 @@ class KnowledgeFilter(nn.Module):
         ValueError: For an unknown granularity or ranking.
     """
 
-    def __init__(self,
-                 granularity: str = 'sample',
-                 strict: bool = False,
-                 min_score: Optional[float] = None,
-                 task_bias: float = 0.0,
-                 decimals: Optional[int] = None,
-                 ranking: str = 'score') -> None:
+    def __init__(
+        self,
+        granularity: str = 'sample',
+        strict: bool = False,
+        min_score: Optional[float] = None,
+        task_bias: float = 0.0,
+        decimals: Optional[int] = None,
+        ranking: str = 'score',
+    ) -> None:
         super().__init__()
         if granularity not in GRANULARITIES:
-            raise ValueError(f'knowledge_filter.granularity={granularity!r} is unknown; '
-                             f'choose one of {GRANULARITIES}')
+            raise ValueError(
+                f'knowledge_filter.granularity={granularity!r} is unknown; '
+                f'choose one of {GRANULARITIES}'
+            )
         if ranking != 'score':
-            raise ValueError(f'knowledge_filter.ranking={ranking!r} is unknown; '
-                             "only 'score' is implemented")
+            raise ValueError(
+                f"knowledge_filter.ranking={ranking!r} is unknown; only 'score' is implemented"
+            )
         self.granularity = granularity
         self.strict = strict
         self.min_score = min_score
@@ -83,8 +90,9 @@ class KnowledgeFilter(nn.Module):
         if self.min_score is not None:
             active = active & scores.right(per_sample, self.min_score)
         student = compared[0] if self.granularity == 'batch' else per_sample[0]
-        return Lesson(active, torch.where(active, ranks[1:], 0), ranks,
-                      self.task_bias + student[:, 0])
+        return Lesson(
+            active, torch.where(active, ranks[1:], 0), ranks, self.task_bias + student[:, 0]
+        )
 
     def _compared(self, scores: Scores, per_sample: Tensor) -> Tensor:
         if self.granularity == 'keypoint':
@@ -113,5 +121,9 @@ class UniformFilter(nn.Module):
         ranks = member_ranks(sample_score(scores.values, scores.labelled))
         weight = 1 / max(len(ranks) - 1, 1) if self.weight is None else self.weight
         active = torch.ones_like(ranks[1:], dtype=torch.bool)
-        return Lesson(active, torch.full_like(ranks[1:], weight), ranks,
-                      torch.full_like(ranks[0, :, 0], self.task_weight))
+        return Lesson(
+            active,
+            torch.full_like(ranks[1:], weight),
+            ranks,
+            torch.full_like(ranks[0, :, 0], self.task_weight),
+        )

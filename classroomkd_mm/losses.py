@@ -1,4 +1,5 @@
 """Distillation losses, weighted by the lesson."""
+
 from typing import Sequence
 
 from torch import Tensor, nn
@@ -37,8 +38,14 @@ class KLDistillLoss(nn.Module):
         self.loss_weight = loss_weight
         self.beta = beta
 
-    def forward(self, student: Tensor, mentors: Sequence[Tensor], lesson: Lesson,
-                temperature: Tensor, labelled: Tensor) -> Tensor:
+    def forward(
+        self,
+        student: Tensor,
+        mentors: Sequence[Tensor],
+        lesson: Lesson,
+        temperature: Tensor,
+        labelled: Tensor,
+    ) -> Tensor:
         """The loss, a scalar.
 
         Args:
@@ -49,9 +56,13 @@ class KLDistillLoss(nn.Module):
             labelled: bool ``(N, K)``.
         """
         weight = lesson_weights(lesson, labelled)
-        return self.loss_weight * kl_distill(
-            student.float(), mentors, weight, (temperature / self.beta).expand_as(weight)
-        ) * self.beta**2
+        return (
+            self.loss_weight
+            * kl_distill(
+                student.float(), mentors, weight, (temperature / self.beta).expand_as(weight)
+            )
+            * self.beta**2
+        )
 
 
 @MODELS.register_module()
@@ -66,8 +77,14 @@ class MSEDistillLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
 
-    def forward(self, student: Tensor, mentors: Sequence[Tensor], lesson: Lesson,
-                temperature: Tensor, labelled: Tensor) -> Tensor:
+    def forward(
+        self,
+        student: Tensor,
+        mentors: Sequence[Tensor],
+        lesson: Lesson,
+        temperature: Tensor,
+        labelled: Tensor,
+    ) -> Tensor:
         """The loss, a scalar; arguments as :meth:`KLDistillLoss.forward`'s."""
         weight = lesson_weights(lesson, labelled)
         return self.loss_weight * mse_distill(student.float(), mentors, weight)

@@ -1,4 +1,5 @@
 """Mentoring rules: they give each lesson its temperature."""
+
 from torch import Tensor, nn
 
 from .filters import Lesson
@@ -20,7 +21,9 @@ class AdaptiveMentoring(nn.Module):
     def __init__(self, alpha: float) -> None:
         super().__init__()
         if alpha < 0:
-            raise ValueError(f'mentoring.alpha={alpha} is negative: a temperature would fall below 1')
+            raise ValueError(
+                f'mentoring.alpha={alpha} is negative: a temperature would fall below 1'
+            )
         self.alpha = alpha
 
     def forward(self, lesson: Lesson) -> Tensor:

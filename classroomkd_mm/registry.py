@@ -1,4 +1,5 @@
 """Child registries of MMEngine's, scope ``classroomkd_mm``."""
+
 from typing import Any, Dict
 
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -6,9 +7,11 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
 MODELS = Registry(
-    'model', parent=MMENGINE_MODELS, scope='classroomkd_mm', locations=['classroomkd_mm'])
+    'model', parent=MMENGINE_MODELS, scope='classroomkd_mm', locations=['classroomkd_mm']
+)
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='classroomkd_mm', locations=['classroomkd_mm.hooks'])
+    'hook', parent=MMENGINE_HOOKS, scope='classroomkd_mm', locations=['classroomkd_mm.hooks']
+)
 
 
 def build_part(cfg: Dict[str, Any]) -> Any:

@@ -1,4 +1,5 @@
 """Scorers: how well each member did on each sample."""
+
 from dataclasses import dataclass
 from typing import Optional, Sequence
 
@@ -28,7 +29,7 @@ class Scores:
     correct: Optional[Tensor] = None
 
     def right(self, per_sample: Tensor, min_score: float) -> Tensor:
-        """bool ``(M, N, 1)``: the mentor itself is right."""
+        """Bool ``(M, N, 1)``: the mentor itself is right."""
         if self.correct is not None:
             return self.correct[..., None]
         return per_sample[1:] >= min_score
@@ -73,16 +74,19 @@ class OKSScorer(nn.Module):
         """
         if truth.area is None:
             raise ValueError(
-                'scorer=OKSScorer needs each person\'s area and the data set has none '
-                "(no 'area' in its annotations); use scorer=dict(type='PCKScorer', ...)")
+                "scorer=OKSScorer needs each person's area and the data set has none "
+                "(no 'area' in its annotations); use scorer=dict(type='PCKScorer', ...)"
+            )
         sigmas = self.sigmas if self.sigmas is not None else metainfo.get('sigmas')
         if sigmas is None or len(sigmas) != keypoints.shape[-2]:
             raise ValueError(
                 f'scorer=OKSScorer needs {keypoints.shape[-2]} sigmas and the data set has '
-                f'{0 if sigmas is None else len(sigmas)}; set scorer.sigmas or use PCKScorer')
+                f'{0 if sigmas is None else len(sigmas)}; set scorer.sigmas or use PCKScorer'
+            )
         sigmas = torch.as_tensor(sigmas, dtype=keypoints.dtype, device=keypoints.device)
         return Scores(
-            keypoint_similarity(keypoints, truth.keypoints, truth.area, sigmas), truth.labelled)
+            keypoint_similarity(keypoints, truth.keypoints, truth.area, sigmas), truth.labelled
+        )
 
 
 @MODELS.register_module()
@@ -112,8 +116,7 @@ class PCKScorer(nn.Module):
             ValueError: Where the data set lacks what the norm needs.
         """
         norm = getattr(self, f'_{self.norm}_length')(truth, metainfo)
-        return Scores(
-            keypoint_pck(keypoints, truth.keypoints, norm, self.thr), truth.labelled)
+        return Scores(keypoint_pck(keypoints, truth.keypoints, norm, self.thr), truth.labelled)
 
     @staticmethod
     def _bbox_length(truth: PoseTruth, metainfo: dict) -> Tensor:
@@ -124,16 +127,20 @@ class PCKScorer(nn.Module):
     @staticmethod
     def _head_length(truth: PoseTruth, metainfo: dict) -> Tensor:
         if truth.head is None:
-            raise ValueError("scorer.norm='head' needs head sizes and the data set has none (set "
-                             "its headbox_file, or use norm='bbox')")
+            raise ValueError(
+                "scorer.norm='head' needs head sizes and the data set has none (set "
+                "its headbox_file, or use norm='bbox')"
+            )
         return truth.head
 
     @staticmethod
     def _torso_length(truth: PoseTruth, metainfo: dict) -> Tensor:
         names = metainfo.get('keypoint_name2id', {})
         if 'left_shoulder' not in names or 'right_hip' not in names:
-            raise ValueError("scorer.norm='torso' needs keypoints named left_shoulder and "
-                             f'right_hip; the data set has {sorted(names)}')
+            raise ValueError(
+                "scorer.norm='torso' needs keypoints named left_shoulder and "
+                f'right_hip; the data set has {sorted(names)}'
+            )
         a, b = names['left_shoulder'], names['right_hip']
         length = (truth.keypoints[:, a] - truth.keypoints[:, b]).square().sum(-1).sqrt()
         return torch.where(truth.labelled[:, a] & truth.labelled[:, b], length, 0)

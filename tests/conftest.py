@@ -1,4 +1,5 @@
 """Shared by all tests: one thread, MMPose's scope, a small real data set and small real runs."""
+
 import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -30,33 +31,39 @@ def mmpose_scope():
 def people(tmp_path_factory):
     """A few pictures in the embedded data set's layout."""
     return make_synthetic_people(
-        str(tmp_path_factory.mktemp('data') / 'people'), dict(train=24, val=8, test=8),
-        progress=False)
+        str(tmp_path_factory.mktemp('data') / 'people'),
+        dict(train=24, val=8, test=8),
+        progress=False,
+    )
 
 
 @pytest.fixture
 def demo_config(people, tmp_path):
     """``demo_config(name)``: a demo config on the few pictures, without workers."""
+
     def load(name):
         cfg = Config.fromfile(CONFIGS / 'demo' / f'{name}.py')
         for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
             cfg[loader].update(batch_size=8, num_workers=0, persistent_workers=False)
             cfg[loader].dataset.data_root = f'{people}/'
         for split in ('val', 'test'):
-            cfg[f'{split}_evaluator'].ann_file = (
-                f'{people}/annotations/person_keypoints_{split}.json')
+            cfg[
+                f'{split}_evaluator'
+            ].ann_file = f'{people}/annotations/person_keypoints_{split}.json'
         cfg.train_cfg.update(max_epochs=2, val_interval=2)
         cfg.default_hooks.checkpoint.max_keep_ckpts = -1
         for mentor in cfg.model.get('mentors', []):
             mentor.update(config=str(CONFIGS.parent / mentor.config), checkpoint=None)
         cfg.work_dir = str(tmp_path / name)
         return cfg
+
     return load
 
 
 @pytest.fixture
 def train():
     """``train(cfg, resume=False)``: run a copy of a config through MMEngine's runner."""
+
     def run(cfg, **overrides):
         cfg = copy.deepcopy(cfg)
         cfg.update(overrides)
@@ -64,4 +71,5 @@ def train():
         runner = Runner.from_cfg(cfg)
         runner.train()
         return runner
+
     return run

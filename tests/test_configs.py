@@ -1,4 +1,5 @@
 """Every config's student builds, and every mentor is what the zoo's index says it is."""
+
 from pathlib import Path
 
 import mmpose
@@ -38,12 +39,14 @@ def test_the_student_builds_and_the_mentors_are_the_zoos(path, published):
         assert network.head.decoder.input_size == student.head.decoder.input_size
 
 
-@pytest.mark.parametrize('path', [p for p in POSE if p.stem.startswith('classroom')],
-                         ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    'path', [p for p in POSE if p.stem.startswith('classroom')], ids=lambda p: p.stem
+)
 def test_the_four_variants_differ_in_the_lesson_alone(path):
     classroom, plain, kd, aver = (
         Config.fromfile(path.with_name(path.name.replace('classroom', kind, 1)))
-        for kind in ('classroom', 'plain', 'kd', 'aver'))
+        for kind in ('classroom', 'plain', 'kd', 'aver')
+    )
     assert classroom.model.student == plain.model == aver.model.student == kd.model.student
     assert len(kd.model.mentors) == 1 and kd.model.mentors[0] == aver.model.mentors[0]
     assert classroom.model.mentors == aver.model.mentors and len(aver.model.mentors) >= 3
@@ -54,9 +57,14 @@ def test_the_four_variants_differ_in_the_lesson_alone(path):
 
 def test_a_whole_classroom_of_the_zoo_builds():
     from classroomkd_mm.registry import MODELS as OURS
+
     cfg = Config.fromfile(CONFIGS / 'pose/coco/classroom_res50_8xb64-210e_coco-256x192.py').model
     cfg.student.backbone.pop('init_cfg', None)
     for mentor in cfg.mentors:
         mentor.checkpoint = None
-    assert [m.name for m in OURS.build(cfg).mentors] == ['hrnet-w48', 'hrnet-w32', 'res152',
-                                                         'res101']
+    assert [m.name for m in OURS.build(cfg).mentors] == [
+        'hrnet-w48',
+        'hrnet-w32',
+        'res152',
+        'res101',
+    ]

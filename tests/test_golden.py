@@ -1,4 +1,5 @@
 """The authors' numbers (batch granularity), through the public classes on logits."""
+
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from classroomkd_mm import (AdaptiveMentoring, FixedMentoring, KLDistillLoss, KnowledgeFilter,
-                            UniformFilter)
+from classroomkd_mm import (
+    AdaptiveMentoring,
+    FixedMentoring,
+    KLDistillLoss,
+    KnowledgeFilter,
+    UniformFilter,
+)
 from classroomkd_mm.scorers import Scores
 
 GOLDEN = Path(__file__).parents[2] / 'shared/golden/official_batch.npz'
@@ -34,7 +40,8 @@ def test_loss_and_gradient_equal_the_authors_code(case):
     knowledge_filter, mentoring = CASES[case]
     lesson = knowledge_filter(Scores(true, labelled, geometric=True))
     loss = (lesson.task_weight * task).mean() + KLDistillLoss()(
-        student[:, None], list(mentors[:, :, None]), lesson, mentoring(lesson), labelled)
+        student[:, None], list(mentors[:, :, None]), lesson, mentoring(lesson), labelled
+    )
     loss.backward()
     assert loss.item() == pytest.approx(float(data[f'{case}.loss']), rel=1e-5)
     want = torch.tensor(data[f'{case}.grad'])

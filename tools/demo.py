@@ -3,6 +3,7 @@
 Each run is `tools/train.py` and `tools/test.py` on a config of configs/demo, as a user would run
 them on COCO. An interrupted demo goes on where it stopped.
 """
+
 import argparse
 import json
 import os
@@ -54,10 +55,18 @@ def table(results: Dict[str, dict]) -> str:
     rows = [['run', 'AP', 'AP50', 'AR', 'seconds', 'share of lessons taught (all epochs)']]
     for name, result in results.items():
         epochs = lessons(name)
-        shares = {m: sum(e['mentors'][m]['active'] for e in epochs) / len(epochs)
-                  for m in (epochs[0]['mentors'] if epochs else {})}
-        rows.append([name, *(f'{result[m]:.3f}' for m in METRICS), f"{result['seconds']:.0f}",
-                     ', '.join(f'{m} {share:.0%}' for m, share in shares.items()) or '-'])
+        shares = {
+            m: sum(e['mentors'][m]['active'] for e in epochs) / len(epochs)
+            for m in (epochs[0]['mentors'] if epochs else {})
+        }
+        rows.append(
+            [
+                name,
+                *(f'{result[m]:.3f}' for m in METRICS),
+                f'{result["seconds"]:.0f}',
+                ', '.join(f'{m} {share:.0%}' for m, share in shares.items()) or '-',
+            ]
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return '\n'.join('  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
 
@@ -76,27 +85,36 @@ def val_curve(name: str) -> List[List[float]]:
 def plot(path: Path) -> None:
     """Validation AP of the students, and who taught in ClassroomKD, over the epochs."""
     import matplotlib
+
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     for name in STUDENTS:
         left.plot(*val_curve(name), marker='o', label=name)
     left.set(title='student on the validation split', xlabel='epoch', ylabel='AP')
     epochs = lessons('classroom')
     for mentor in epochs[0]['mentors']:
-        right.plot([e['epoch'] for e in epochs],
-                   [100 * e['mentors'][mentor]['active'] for e in epochs], marker='o', label=mentor)
-    right.set(title='who taught (ClassroomKD)', xlabel='epoch', ylabel='% of samples', ylim=(0, 100))
+        right.plot(
+            [e['epoch'] for e in epochs],
+            [100 * e['mentors'][mentor]['active'] for e in epochs],
+            marker='o',
+            label=mentor,
+        )
+    right.set(
+        title='who taught (ClassroomKD)', xlabel='epoch', ylabel='% of samples', ylim=(0, 100)
+    )
     for axis in (left, right):
         axis.legend()
-        axis.grid(alpha=.3)
+        axis.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
 
 def main() -> None:
     """Run the demo."""
     argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     os.chdir(ROOT)
     print('Making the data set')
     make_synthetic_people('data/synthetic_people', dict(train=2000, val=300, test=300))

@@ -1,4 +1,5 @@
 """Evaluate a checkpoint of the student; needs neither the mentors' weights nor their configs."""
+
 import argparse
 import json
 import os
@@ -14,7 +15,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog='example:\n  python tools/test.py CONFIG work_dirs/CONFIG/epoch_210.pth --out m.json',
-        formatter_class=argparse.RawTextHelpFormatter)
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     parser.add_argument('config', help='config file, of a classroom or of a stock model')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='for logs; work_dirs/CONFIG by default')
@@ -31,7 +33,8 @@ def student_only(cfg: Config) -> Config:
     if cfg.model.type.split('.')[-1] == 'ClassroomDistiller':
         cfg.model = cfg.model.student
     cfg.custom_hooks = [
-        hook for hook in cfg.get('custom_hooks') or []
+        hook
+        for hook in cfg.get('custom_hooks') or []
         if hook['type'].split('.')[-1] not in ('ClassroomHook', 'MentorEvalHook')
     ]
     return cfg
@@ -50,6 +53,7 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     if args.dump:
         from mmengine.evaluator import DumpResults
+
         runner.test_loop.evaluator.metrics.append(DumpResults(out_file_path=args.dump))
     metrics = runner.test()
     if args.out:

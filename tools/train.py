@@ -1,4 +1,5 @@
 """Train any config: a classroom (a student and its mentors), or a stock model alone."""
+
 import argparse
 import os
 
@@ -21,17 +22,30 @@ stock config and MMPose's own tools."""
 def parse_args() -> argparse.Namespace:
     """The command line, MMPose's own flags."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='for logs and checkpoints; work_dirs/CONFIG by default')
-    parser.add_argument('--resume', nargs='?', const='auto',
-                        help='resume from a checkpoint, or without a value from the newest')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='resume from a checkpoint, or without a value from the newest',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate the student')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate by the real total batch size')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override settings, e.g. model.distill_loss.beta=20')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the real total batch size',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings, e.g. model.distill_loss.beta=20',
+    )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
@@ -50,7 +64,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     if args.amp:
         if not torch.cuda.is_available():
-            raise SystemExit("--amp needs a GPU: MMEngine's AmpOptimWrapper refuses to run on a CPU")
+            raise SystemExit(
+                "--amp needs a GPU: MMEngine's AmpOptimWrapper refuses to run on a CPU"
+            )
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

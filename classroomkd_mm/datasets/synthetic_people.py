@@ -5,6 +5,7 @@ capsules from back to front over clutter, some of it hidden by things in front o
 border. All randomness is uniform draws of PCG64 and all drawing integer arithmetic without
 antialiasing, so that a seed gives the same files everywhere.
 """
+
 import json
 import shutil
 from dataclasses import dataclass
@@ -16,32 +17,77 @@ import numpy as np
 from mmengine.utils import ProgressBar
 from scipy.io import savemat
 
-COCO_NAMES = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
-              'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-              'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
-MPII_NAMES = ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle',
-              'pelvis', 'thorax', 'upper_neck', 'head_top', 'right_wrist', 'right_elbow',
-              'right_shoulder', 'left_shoulder', 'left_elbow', 'left_wrist')
+COCO_NAMES = (
+    'nose',
+    'left_eye',
+    'right_eye',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+)
+MPII_NAMES = (
+    'right_ankle',
+    'right_knee',
+    'right_hip',
+    'left_hip',
+    'left_knee',
+    'left_ankle',
+    'pelvis',
+    'thorax',
+    'upper_neck',
+    'head_top',
+    'right_wrist',
+    'right_elbow',
+    'right_shoulder',
+    'left_shoulder',
+    'left_elbow',
+    'left_wrist',
+)
 # The body upright and facing the camera, in body heights: x to the person's left, y down, z
 # towards the viewer, from the pelvis.
 TORSO: Dict[str, Tuple[float, float, float]] = {
-    'pelvis': (0, 0, 0), 'thorax': (0, -.30, 0), 'upper_neck': (0, -.34, 0),
-    'head_top': (0, -.52, 0), 'head': (0, -.43, 0), 'nose': (0, -.42, .085),
-    'left_eye': (.035, -.45, .075), 'right_eye': (-.035, -.45, .075),
-    'left_ear': (.075, -.435, 0), 'right_ear': (-.075, -.435, 0),
-    'left_shoulder': (.13, -.29, 0), 'right_shoulder': (-.13, -.29, 0),
-    'left_hip': (.08, .01, 0), 'right_hip': (-.08, .01, 0)}
+    'pelvis': (0, 0, 0),
+    'thorax': (0, -0.30, 0),
+    'upper_neck': (0, -0.34, 0),
+    'head_top': (0, -0.52, 0),
+    'head': (0, -0.43, 0),
+    'nose': (0, -0.42, 0.085),
+    'left_eye': (0.035, -0.45, 0.075),
+    'right_eye': (-0.035, -0.45, 0.075),
+    'left_ear': (0.075, -0.435, 0),
+    'right_ear': (-0.075, -0.435, 0),
+    'left_shoulder': (0.13, -0.29, 0),
+    'right_shoulder': (-0.13, -0.29, 0),
+    'left_hip': (0.08, 0.01, 0),
+    'right_hip': (-0.08, 0.01, 0),
+}
 # limb: (its joints from the body outwards, lengths, ranges in degrees of abduction, swing, bend)
 LIMBS = {
-    'arm': (('shoulder', 'elbow', 'wrist'), (.17, .16), (-5, 110), (-30, 60), (0, 100)),
-    'leg': (('hip', 'knee', 'ankle'), (.24, .24), (-4, 30), (-25, 50), (0, -70))}
+    'arm': (('shoulder', 'elbow', 'wrist'), (0.17, 0.16), (-5, 110), (-30, 60), (0, 100)),
+    'leg': (('hip', 'knee', 'ankle'), (0.24, 0.24), (-4, 30), (-25, 50), (0, -70)),
+}
 # capsules: (from, to, thickness in body heights, which colour)
 CAPSULES = tuple(
     (f'{side}_{a}', f'{side}_{b}', width, colour)
     for side in ('left', 'right')
-    for a, b, width, colour in (('shoulder', 'elbow', .065, 'shirt'), ('elbow', 'wrist', .05, 'skin'),
-                                ('hip', 'knee', .09, 'trousers'), ('knee', 'ankle', .07, 'trousers'))
-) + (('thorax', 'upper_neck', .07, 'skin'),)
+    for a, b, width, colour in (
+        ('shoulder', 'elbow', 0.065, 'shirt'),
+        ('elbow', 'wrist', 0.05, 'skin'),
+        ('hip', 'knee', 0.09, 'trousers'),
+        ('knee', 'ankle', 0.07, 'trousers'),
+    )
+) + (('thorax', 'upper_neck', 0.07, 'skin'),)
 
 
 @dataclass(frozen=True)
@@ -65,9 +111,13 @@ class Scene:
 
 def _rotation(axis: str, degrees: float) -> np.ndarray:
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.array({'x': [[1, 0, 0], [0, c, -s], [0, s, c]],
-                     'y': [[c, 0, s], [0, 1, 0], [-s, 0, c]],
-                     'z': [[c, -s, 0], [s, c, 0], [0, 0, 1]]}[axis])
+    return np.array(
+        {
+            'x': [[1, 0, 0], [0, c, -s], [0, s, c]],
+            'y': [[c, 0, s], [0, 1, 0], [-s, 0, c]],
+            'z': [[c, -s, 0], [s, c, 0], [0, 0, 1]],
+        }[axis]
+    )
 
 
 def _limb(rng: np.random.Generator, side: int, kind: str) -> Tuple[np.ndarray, np.ndarray]:
@@ -87,7 +137,7 @@ def pose_skeleton(rng: np.random.Generator, yaw: float) -> Dict[str, np.ndarray]
         yaw: Degrees the person is turned; 0 faces the viewer, 180 shows the back.
     """
     lean = _rotation('z', rng.uniform(-10, 10)) @ _rotation('x', rng.uniform(-5, 15))
-    build = rng.uniform([.85, .95, .85], [1.25, 1.05, 1.25])
+    build = rng.uniform([0.85, 0.95, 0.85], [1.25, 1.05, 1.25])
     body = {name: np.array(xyz) * build for name, xyz in TORSO.items()}
     upper = {name for name in body if 'hip' not in name and name != 'pelvis'}
     body = {name: lean @ xyz if name in upper else xyz for name, xyz in body.items()}
@@ -106,8 +156,11 @@ def _colour(rng: np.random.Generator) -> Tuple[int, int, int]:
 
 def _complexion(rng: np.random.Generator) -> Dict[str, Tuple[int, int, int]]:
     tone, hair = int(rng.integers(90, 236)), int(rng.integers(10, 90))
-    return dict(skin=(tone * 5 // 8, tone * 3 // 4, tone), hair=(hair // 2, hair * 3 // 4, hair),
-                eye=(20, 20, 20))
+    return dict(
+        skin=(tone * 5 // 8, tone * 3 // 4, tone),
+        hair=(hair // 2, hair * 3 // 4, hair),
+        eye=(20, 20, 20),
+    )
 
 
 def _clutter(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
@@ -132,8 +185,15 @@ def _background(rng: np.random.Generator, size: Tuple[int, int]) -> np.ndarray:
     return image
 
 
-def _draw(canvas: np.ndarray, ids: np.ndarray, shape: str, where: Tuple, thickness: int,
-          colour: Tuple[int, int, int], part: int) -> None:
+def _draw(
+    canvas: np.ndarray,
+    ids: np.ndarray,
+    shape: str,
+    where: Tuple,
+    thickness: int,
+    colour: Tuple[int, int, int],
+    part: int,
+) -> None:
     for target, value in ((canvas, colour), (ids, part)):
         if shape == 'line':
             cv2.line(target, where[0], where[1], value, thickness)
@@ -145,20 +205,25 @@ def _draw(canvas: np.ndarray, ids: np.ndarray, shape: str, where: Tuple, thickne
 
 def _parts(body: Dict[str, np.ndarray]) -> List[Tuple[float, str, Tuple[str, ...], float, str]]:
     """The body's shapes from back to front: depth, shape, joints, size, colour."""
-    parts = [(body[a][2] + body[b][2], 'line', (a, b), width, colour)
-             for a, b, width, colour in CAPSULES]
+    parts = [
+        (body[a][2] + body[b][2], 'line', (a, b), width, colour) for a, b, width, colour in CAPSULES
+    ]
     trunk = ('left_shoulder', 'right_shoulder', 'right_hip', 'left_hip')
     parts.append((sum(body[j][2] for j in trunk) / 2, 'poly', trunk, 0, 'shirt'))
-    parts.append((2 * body['head'][2] + .01, 'disc', ('head',), .075, 'skin'))
+    parts.append((2 * body['head'][2] + 0.01, 'disc', ('head',), 0.075, 'skin'))
     face = body['nose'][2] - body['head'][2]
     # The hair covers the head from behind and the face is drawn last from the front: that is how
     # left and right can be told.
     if face > 0:
-        parts += [(2 * body[j][2] + .02, 'disc', (j,), .014, 'eye')
-                  for j in ('nose', 'left_eye', 'right_eye')]
+        parts += [
+            (2 * body[j][2] + 0.02, 'disc', (j,), 0.014, 'eye')
+            for j in ('nose', 'left_eye', 'right_eye')
+        ]
     else:
-        parts.append((2 * body['head'][2] + .02, 'disc', ('head',), .07, 'hair'))
-    parts += [(2 * body[j][2] + .015, 'disc', (j,), .02, 'skin') for j in ('left_ear', 'right_ear')]
+        parts.append((2 * body['head'][2] + 0.02, 'disc', ('head',), 0.07, 'hair'))
+    parts += [
+        (2 * body[j][2] + 0.015, 'disc', (j,), 0.02, 'skin') for j in ('left_ear', 'right_ear')
+    ]
     return sorted(parts)
 
 
@@ -171,8 +236,9 @@ def _seen(point: np.ndarray, joint: str, ids: np.ndarray, owners: Dict[int, Tupl
     return 2 if joint in owner or on_head else 1
 
 
-def make_scene(rng: np.random.Generator, size: Tuple[int, int],
-               yaw: Optional[float] = None) -> Scene:
+def make_scene(
+    rng: np.random.Generator, size: Tuple[int, int], yaw: Optional[float] = None
+) -> Scene:
     """Draw one scene.
 
     Args:
@@ -182,8 +248,8 @@ def make_scene(rng: np.random.Generator, size: Tuple[int, int],
     """
     image, ids = _background(rng, size), np.zeros(size[::-1], np.uint8)
     body = pose_skeleton(rng, rng.uniform(0, 360) if yaw is None else yaw)
-    height = size[1] * rng.uniform(.65, .95)
-    centre = np.array(size) * rng.uniform([.38, .42], [.62, .62])
+    height = size[1] * rng.uniform(0.65, 0.95)
+    centre = np.array(size) * rng.uniform([0.38, 0.42], [0.62, 0.62])
     points = {n: np.rint(centre + height * p[:2]).astype(int) for n, p in body.items()}
     colours = {name: _colour(rng) for name in ('shirt', 'trousers')}
     colours.update(_complexion(rng))
@@ -201,8 +267,9 @@ def make_scene(rng: np.random.Generator, size: Tuple[int, int],
     return Scene(image, points, flags, bbox, area)
 
 
-def _occlude(rng: np.random.Generator, image: np.ndarray, ids: np.ndarray,
-             bbox: Tuple[int, int, int, int]) -> None:
+def _occlude(
+    rng: np.random.Generator, image: np.ndarray, ids: np.ndarray, bbox: Tuple[int, int, int, int]
+) -> None:
     """Put up to two boxes in front of the person, in place; their part id is 255."""
     x, y, width, height = bbox
     for _ in range(int(rng.integers(0, 3))):
@@ -215,10 +282,21 @@ def _occlude(rng: np.random.Generator, image: np.ndarray, ids: np.ndarray,
 
 def _coco_record(scene: Scene, index: int) -> dict:
     flags = [scene.visibility[n] for n in COCO_NAMES]
-    flat = [v for n, f in zip(COCO_NAMES, flags)
-            for v in ((*(int(c) for c in scene.points[n]), f) if f else (0, 0, 0))]
-    return dict(id=index, image_id=index, category_id=1, iscrowd=0, area=scene.area,
-                bbox=list(scene.bbox), keypoints=flat, num_keypoints=sum(f > 0 for f in flags))
+    flat = [
+        v
+        for n, f in zip(COCO_NAMES, flags)
+        for v in ((*(int(c) for c in scene.points[n]), f) if f else (0, 0, 0))
+    ]
+    return dict(
+        id=index,
+        image_id=index,
+        category_id=1,
+        iscrowd=0,
+        area=scene.area,
+        bbox=list(scene.bbox),
+        keypoints=flat,
+        num_keypoints=sum(f > 0 for f in flags),
+    )
 
 
 def _mpii_record(scene: Scene, name: str) -> dict:
@@ -226,8 +304,13 @@ def _mpii_record(scene: Scene, name: str) -> dict:
     flags = [int(scene.visibility[n] > 0) for n in MPII_NAMES]
     # MpiiDataset shifts the centre down by 15/200 of the scale and takes it to be 1-based.
     scale = max(width, height) / 200
-    return dict(image=name, scale=scale, center=[x + width / 2 + 1, y + height / 2 + 1 - 15 * scale],
-                joints=[[float(v) for v in scene.points[n]] for n in MPII_NAMES], joints_vis=flags)
+    return dict(
+        image=name,
+        scale=scale,
+        center=[x + width / 2 + 1, y + height / 2 + 1 - 15 * scale],
+        joints=[[float(v) for v in scene.points[n]] for n in MPII_NAMES],
+        joints_vis=flags,
+    )
 
 
 def _head_box(scene: Scene) -> np.ndarray:
@@ -238,20 +321,30 @@ def _head_box(scene: Scene) -> np.ndarray:
 def _write_mpii(folder: Path, split: str, scenes: List[Tuple[Scene, str]]) -> None:
     records = [_mpii_record(scene, name) for scene, name in scenes]
     (folder / f'mpii_{split}.json').write_text(json.dumps(records))
-    savemat(folder / f'mpii_gt_{split}.mat', dict(
-        dataset_joints=np.array([MPII_NAMES], dtype=object),
-        headboxes_src=np.stack([_head_box(s) for s, _ in scenes], -1),
-        jnt_missing=np.array([[1 - int(s.visibility[n] > 0) for s, _ in scenes]
-                              for n in MPII_NAMES]),
-        pos_gt_src=np.stack([[s.points[n] for n in MPII_NAMES] for s, _ in scenes], -1)))
+    savemat(
+        folder / f'mpii_gt_{split}.mat',
+        dict(
+            dataset_joints=np.array([MPII_NAMES], dtype=object),
+            headboxes_src=np.stack([_head_box(s) for s, _ in scenes], -1),
+            jnt_missing=np.array(
+                [[1 - int(s.visibility[n] > 0) for s, _ in scenes] for n in MPII_NAMES]
+            ),
+            pos_gt_src=np.stack([[s.points[n] for n in MPII_NAMES] for s, _ in scenes], -1),
+        ),
+    )
 
 
 def _write_coco(folder: Path, split: str, scenes: List[Tuple[Scene, str]]) -> None:
     category = dict(id=1, name='person', keypoints=list(COCO_NAMES), skeleton=[])
-    images = [dict(id=i, file_name=name, height=s.image.shape[0], width=s.image.shape[1])
-              for i, (s, name) in enumerate(scenes, 1)]
-    content = dict(images=images, categories=[category],
-                   annotations=[_coco_record(s, i) for i, (s, _) in enumerate(scenes, 1)])
+    images = [
+        dict(id=i, file_name=name, height=s.image.shape[0], width=s.image.shape[1])
+        for i, (s, name) in enumerate(scenes, 1)
+    ]
+    content = dict(
+        images=images,
+        categories=[category],
+        annotations=[_coco_record(s, i) for i, (s, _) in enumerate(scenes, 1)],
+    )
     (folder / f'person_keypoints_{split}.json').write_text(json.dumps(content))
 
 
@@ -267,9 +360,13 @@ def _write_split(root: Path, split: str, scenes: Iterable[Scene]) -> None:
     _write_mpii(root / 'annotations', split, named)
 
 
-def make_synthetic_people(out_dir: str, splits: Optional[Dict[str, int]] = None, seed: int = 0,
-                          image_size: Tuple[int, int] = (96, 128),
-                          progress: bool = True) -> Path:
+def make_synthetic_people(
+    out_dir: str,
+    splits: Optional[Dict[str, int]] = None,
+    seed: int = 0,
+    image_size: Tuple[int, int] = (96, 128),
+    progress: bool = True,
+) -> Path:
     """Write the data set, unless it is already there.
 
     Files: ``{split}/000001.png``, ``annotations/person_keypoints_{split}.json`` (CocoDataset),
@@ -308,8 +405,9 @@ def make_synthetic_people(out_dir: str, splits: Optional[Dict[str, int]] = None,
     return root
 
 
-def _scenes(seed: int, split: str, count: int, size: Tuple[int, int],
-            bar: Optional[ProgressBar]) -> Iterable[Scene]:
+def _scenes(
+    seed: int, split: str, count: int, size: Tuple[int, int], bar: Optional[ProgressBar]
+) -> Iterable[Scene]:
     for index in range(count):
         key = [seed, index, *split.encode()]
         yield make_scene(np.random.default_rng(np.random.SeedSequence(key)), size)

@@ -1,4 +1,5 @@
 """The distiller."""
+
 from .classroom import ClassroomDistiller
 
 __all__ = ['ClassroomDistiller']

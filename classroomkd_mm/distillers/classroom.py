@@ -1,4 +1,5 @@
 """ClassroomKD: the lesson, told in one page."""
+
 from typing import Any, Dict, Optional, Sequence
 
 import torch
@@ -14,8 +15,14 @@ from ..tasks import HeatmapTask
 
 # What the distiller takes over from its student, so that to an optimizer, a wrapper or a
 # checkpoint it *is* the student: same parameters, same names, same checkpoint conversions.
-STUDENT_TABLES = ('_modules', '_parameters', '_buffers', '_non_persistent_buffers_set',
-                  '_load_state_dict_pre_hooks', '_state_dict_hooks')
+STUDENT_TABLES = (
+    '_modules',
+    '_parameters',
+    '_buffers',
+    '_non_persistent_buffers_set',
+    '_load_state_dict_pre_hooks',
+    '_state_dict_hooks',
+)
 
 
 @MODELS.register_module()
@@ -36,18 +43,21 @@ class ClassroomDistiller(BaseModel):
         ValueError: For mentors that cannot teach this student.
     """
 
-    def __init__(self,
-                 student: dict,
-                 mentors: Sequence[dict] = (),
-                 scorer: Optional[dict] = None,
-                 knowledge_filter: Optional[dict] = None,
-                 mentoring: Optional[dict] = None,
-                 distill_loss: Optional[dict] = None) -> None:
+    def __init__(
+        self,
+        student: dict,
+        mentors: Sequence[dict] = (),
+        scorer: Optional[dict] = None,
+        knowledge_filter: Optional[dict] = None,
+        mentoring: Optional[dict] = None,
+        distill_loss: Optional[dict] = None,
+    ) -> None:
         super().__init__()
         self._become(MMENGINE_MODELS.build(student))
         self.task = HeatmapTask(self.student)
         self.__dict__['mentors'] = Classroom(
-            build_mentor(cfg, i, self.data_preprocessor) for i, cfg in enumerate(mentors))
+            build_mentor(cfg, i, self.data_preprocessor) for i, cfg in enumerate(mentors)
+        )
         names = [mentor.name for mentor in self.mentors]
         if len(set(names)) < len(names):
             raise ValueError(f'mentors must have different names, got {names}')
@@ -57,7 +67,8 @@ class ClassroomDistiller(BaseModel):
             scorer=scorer or self.task.default_scorer,
             knowledge_filter=knowledge_filter or dict(type='UniformFilter'),
             mentoring=mentoring or dict(type='FixedMentoring', tau=1.0),
-            distill_loss=distill_loss or dict(type='KLDistillLoss'))
+            distill_loss=distill_loss or dict(type='KLDistillLoss'),
+        )
 
     def _become(self, student: nn.Module) -> None:
         for table in STUDENT_TABLES:
@@ -112,21 +123,26 @@ class ClassroomDistiller(BaseModel):
             temperature = self.mentoring(lesson)
             logits = [self.task.logits(out, output, m) for m, out in zip(self.mentors, outputs)]
             distill = self.distill_loss(
-                self.task.logits(output, output), logits, lesson, temperature, scores.labelled)
+                self.task.logits(output, output), logits, lesson, temperature, scores.labelled
+            )
         losses = self.task.task_loss(self.student, feats, output, data_samples, lesson.task_weight)
         losses = {key.replace('loss_', 'loss_task_', 1): value for key, value in losses.items()}
-        return dict(losses, loss_distill=distill,
-                    **self._statistics(scores, lesson, temperature, [h for _, h in taught]))
+        return dict(
+            losses,
+            loss_distill=distill,
+            **self._statistics(scores, lesson, temperature, [h for _, h in taught]),
+        )
 
     @torch.no_grad()
-    def _score(self, output: Tensor, outputs: Sequence[Tensor],
-               data_samples: Sequence[Any]) -> Scores:
-        return self.task.score(
-            self.scorer, output.float(), self.mentors, outputs, data_samples)
+    def _score(
+        self, output: Tensor, outputs: Sequence[Tensor], data_samples: Sequence[Any]
+    ) -> Scores:
+        return self.task.score(self.scorer, output.float(), self.mentors, outputs, data_samples)
 
     @torch.no_grad()
-    def _statistics(self, scores: Scores, lesson: Lesson, temperature: Tensor,
-                    healthy: Sequence[Tensor]) -> Dict[str, Tensor]:
+    def _statistics(
+        self, scores: Scores, lesson: Lesson, temperature: Tensor, healthy: Sequence[Tensor]
+    ) -> Dict[str, Tensor]:
         values = scores.values * scores.labelled
         mean = values.sum((1, 2)) / scores.labelled.sum().clamp(min=1)
         stats = {'classroom/student_score': mean[0]}
@@ -134,13 +150,17 @@ class ClassroomDistiller(BaseModel):
         warmth = (temperature * active).sum((1, 2)) / active.sum((1, 2)).clamp(min=1)
         for i, mentor in enumerate(self.mentors):
             any_active = active[i].amax()
-            stats.update({
-                f'classroom/{mentor.name}/active': active[i].mean(),
-                f'classroom/{mentor.name}/score': mean[i + 1],
-                f'classroom/{mentor.name}/rank': lesson.ranks[i + 1].mean(),
-                f'classroom/{mentor.name}/temperature': torch.where(any_active > 0, warmth[i], 1),
-                f'classroom/{mentor.name}/muted': 1 - healthy[i].float(),
-            })
+            stats.update(
+                {
+                    f'classroom/{mentor.name}/active': active[i].mean(),
+                    f'classroom/{mentor.name}/score': mean[i + 1],
+                    f'classroom/{mentor.name}/rank': lesson.ranks[i + 1].mean(),
+                    f'classroom/{mentor.name}/temperature': torch.where(
+                        any_active > 0, warmth[i], 1
+                    ),
+                    f'classroom/{mentor.name}/muted': 1 - healthy[i].float(),
+                }
+            )
         return stats
 
 
@@ -151,4 +171,5 @@ def _refuse_mismatch(module: nn.Module, keys: Any) -> None:
         raise RuntimeError(
             f'the checkpoint is not one of this student: {len(missing)} missing keys '
             f'{missing[:5]}, {len(keys.unexpected_keys)} unexpected keys '
-            f'{keys.unexpected_keys[:5]}')
+            f'{keys.unexpected_keys[:5]}'
+        )

@@ -1,4 +1,5 @@
 """Distillation losses; their gradients in closed form, accumulated mentor by mentor."""
+
 from typing import Any, Sequence, Tuple
 
 import torch
@@ -26,8 +27,9 @@ def _masked(weight: Tensor, value: Tensor) -> Tensor:
     return torch.where(weight != 0, weight * value, 0)
 
 
-def kl_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor,
-               temperature: Tensor) -> Tensor:
+def kl_distill(
+    student: Tensor, mentors: Sequence[Tensor], weight: Tensor, temperature: Tensor
+) -> Tensor:
     """``sum_{m,n,k} w tau^2 KL(softmax(z_m / tau) || softmax(z_s / tau))``.
 
     The gradient is ``w tau (softmax(z_s / tau) - softmax(z_m / tau))``.

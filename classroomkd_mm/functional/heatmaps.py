@@ -1,4 +1,5 @@
 """Heatmap geometry: coordinates of peaks, and one network's heatmap on another's grid."""
+
 from typing import Tuple
 
 import torch
@@ -38,21 +39,31 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
     index = heatmaps.flatten(-2).argmax(-1)
     x, y = index % width, torch.div(index, width, rounding_mode='floor')
     peak = _neighbour_logs(heatmaps, x, y, 0, 0)
-    dx = _peak_offset(_neighbour_logs(heatmaps, x, y, -1, 0), peak,
-                      _neighbour_logs(heatmaps, x, y, 1, 0), (x > 0) & (x < width - 1))
-    dy = _peak_offset(_neighbour_logs(heatmaps, x, y, 0, -1), peak,
-                      _neighbour_logs(heatmaps, x, y, 0, 1), (y > 0) & (y < height - 1))
+    dx = _peak_offset(
+        _neighbour_logs(heatmaps, x, y, -1, 0),
+        peak,
+        _neighbour_logs(heatmaps, x, y, 1, 0),
+        (x > 0) & (x < width - 1),
+    )
+    dy = _peak_offset(
+        _neighbour_logs(heatmaps, x, y, 0, -1),
+        peak,
+        _neighbour_logs(heatmaps, x, y, 0, 1),
+        (y > 0) & (y < height - 1),
+    )
     return torch.stack([(x + dx) * scale[0], (y + dy) * scale[1]], -1)
 
 
-def _grid_line(size: int, scale: float, source_size: int, source_scale: float,
-               like: Tensor) -> Tensor:
+def _grid_line(
+    size: int, scale: float, source_size: int, source_scale: float, like: Tensor
+) -> Tensor:
     source = torch.arange(size, device=like.device, dtype=like.dtype) * (scale / source_scale)
     return source * (2 / max(source_size - 1, 1)) - 1
 
 
-def resample_heatmaps(heatmaps: Tensor, source_scale: Scale, size: Tuple[int, int],
-                      scale: Scale) -> Tensor:
+def resample_heatmaps(
+    heatmaps: Tensor, source_scale: Scale, size: Tuple[int, int], scale: Scale
+) -> Tensor:
     """A heatmap on another grid over the same input image, peaks staying where they are.
 
     Args:
@@ -72,5 +83,9 @@ def resample_heatmaps(heatmaps: Tensor, source_scale: Scale, size: Tuple[int, in
     y = _grid_line(size[0], scale[1], height, source_scale[1], heatmaps)
     grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
     return F.grid_sample(
-        heatmaps, grid.expand(len(heatmaps), -1, -1, -1), mode='bicubic', padding_mode='border',
-        align_corners=True)
+        heatmaps,
+        grid.expand(len(heatmaps), -1, -1, -1),
+        mode='bicubic',
+        padding_mode='border',
+        align_corners=True,
+    )

@@ -1,4 +1,5 @@
 """Knowledge Filtering: who may teach (ClassroomKD, section 3)."""
+
 from typing import Optional
 
 import torch

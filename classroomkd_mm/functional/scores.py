@@ -1,4 +1,5 @@
 """How well each member of the classroom did: numbers in [0, 1], higher is better."""
+
 import torch
 from torch import Tensor
 

@@ -1,4 +1,5 @@
 """Mentoring: how gently an active mentor teaches."""
+
 import torch
 from torch import Tensor
 

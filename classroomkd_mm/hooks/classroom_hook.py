@@ -1,4 +1,5 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
+
 import json
 from pathlib import Path
 from typing import Any, Dict, List
@@ -23,8 +24,10 @@ def distiller_of(runner: Runner, hook: str) -> Any:
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if not hasattr(model, 'mentors'):
-        raise TypeError(f'custom_hooks has {hook}, but model is a {type(model).__name__} without '
-                        'mentors: use it with a ClassroomDistiller')
+        raise TypeError(
+            f'custom_hooks has {hook}, but model is a {type(model).__name__} without '
+            'mentors: use it with a ClassroomDistiller'
+        )
     return model
 
 
@@ -56,8 +59,9 @@ class ClassroomHook(Hook):
         """Start a new sum."""
         self._sums, self._count = {}, 0
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
-                         outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Add the iteration's statistics, on the device and without waiting for it."""
         values = {k: torch.as_tensor(v).detach().double() for k, v in (outputs or {}).items()}
         for key in [k for k in values if k.endswith('/temperature')]:
@@ -79,8 +83,10 @@ class ClassroomHook(Hook):
         if not keys:
             return {}
         device = self._sums[keys[0]].device
-        total = torch.stack([self._sums[k].to(device) for k in keys] +
-                            [torch.tensor(self._count, device=device, dtype=torch.double)])
+        total = torch.stack(
+            [self._sums[k].to(device) for k in keys]
+            + [torch.tensor(self._count, device=device, dtype=torch.double)]
+        )
         all_reduce(total)
         *sums, count = total.tolist()
         means = {key: value / count for key, value in zip(keys, sums)}
@@ -93,17 +99,23 @@ class ClassroomHook(Hook):
                 self._warned.add(name)
                 runner.logger.warning(
                     f'mentor {name!r} gave NaN or infinite outputs and was muted for '
-                    f'{record["muted_batches"]:.0f} batches of this epoch')
+                    f'{record["muted_batches"]:.0f} batches of this epoch'
+                )
 
     @master_only
     def _write(self, runner: Runner, record: dict) -> None:
         with (Path(runner.work_dir) / FILE).open('a') as file:
             file.write(json.dumps(record) + '\n')
-        taught = ' | '.join(f'{name} {m["active"]:.1%} (tau {m["temperature"]:.2f})'
-                            for name, m in record['mentors'].items())
+        taught = ' | '.join(
+            f'{name} {m["active"]:.1%} (tau {m["temperature"]:.2f})'
+            for name, m in record['mentors'].items()
+        )
         runner.logger.info(f'Lessons taught: {taught or "no mentors"}')
-        scalars = {f'classroom_epoch/{name}/{key}': value
-                   for name, mentor in record['mentors'].items() for key, value in mentor.items()}
+        scalars = {
+            f'classroom_epoch/{name}/{key}': value
+            for name, mentor in record['mentors'].items()
+            for key, value in mentor.items()
+        }
         if scalars:
             runner.visualizer.add_scalars(scalars, step=record['epoch'])
 
@@ -122,14 +134,24 @@ def summarise(means: Dict[str, float], names: List[str]) -> dict:
             muted as a count.
         names: The mentors'.
     """
+
     def mentor(name: str) -> dict:
-        get = {key: means.get(f'classroom/{name}/{key}', 0.0)
-               for key in ('active', 'score', 'rank', 'temperature', 'muted')}
+        get = {
+            key: means.get(f'classroom/{name}/{key}', 0.0)
+            for key in ('active', 'score', 'rank', 'temperature', 'muted')
+        }
         taught = get['active']
-        return dict(active=taught, score=get['score'], rank=get['rank'],
-                    temperature=get['temperature'] / taught if taught else 1.0,
-                    muted_batches=round(get['muted']))
+        return dict(
+            active=taught,
+            score=get['score'],
+            rank=get['rank'],
+            temperature=get['temperature'] / taught if taught else 1.0,
+            muted_batches=round(get['muted']),
+        )
 
     losses = {key: value for key, value in means.items() if 'loss' in key}
-    return dict(student_score=means.get('classroom/student_score', 0.0), losses=losses,
-                mentors={name: mentor(name) for name in names})
+    return dict(
+        student_score=means.get('classroom/student_score', 0.0),
+        losses=losses,
+        mentors={name: mentor(name) for name in names},
+    )

@@ -1,4 +1,5 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
+
 import random
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional
@@ -50,11 +51,12 @@ class MentorEvalHook(Hook):
             runner.logger.info('MentorEvalHook: skipped, the run is resumed')
             return
         if runner.val_loop is None:
-            raise ValueError('custom_hooks has MentorEvalHook, which needs val_dataloader, '
-                             'val_evaluator and val_cfg')
+            raise ValueError(
+                'custom_hooks has MentorEvalHook, which needs val_dataloader, '
+                'val_evaluator and val_cfg'
+            )
         with _same_random_state():
-            table = {mentor.name: self._evaluate(runner, model, mentor)
-                     for mentor in model.mentors}
+            table = {mentor.name: self._evaluate(runner, model, mentor) for mentor in model.mentors}
         runner.logger.info(format_table(table))
         for name, metrics in table.items():
             self._check(name, metrics)
@@ -76,13 +78,15 @@ class MentorEvalHook(Hook):
     def _check(self, name: str, metrics: Dict[str, float]) -> None:
         metric = self.metric or next(iter(metrics))
         if metric not in metrics:
-            raise ValueError(f'MentorEvalHook.metric={metric!r} is not reported; '
-                             f'choose one of {sorted(metrics)}')
+            raise ValueError(
+                f'MentorEvalHook.metric={metric!r} is not reported; choose one of {sorted(metrics)}'
+            )
         if self.min_metric is not None and not metrics[metric] >= self.min_metric:
             raise RuntimeError(
                 f'mentor {name!r} reaches {metric}={metrics[metric]:.4g}, below '
                 f'MentorEvalHook.min_metric={self.min_metric}: did its weights load, and do its '
-                'keypoints and normalisation fit the data?')
+                'keypoints and normalisation fit the data?'
+            )
 
 
 def format_table(table: Dict[str, Dict[str, float]]) -> str:
@@ -92,4 +96,5 @@ def format_table(table: Dict[str, Dict[str, float]]) -> str:
     rows += [[name, *(f'{values[m]:.4g}' for m in metrics)] for name, values in table.items()]
     width = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return 'Mentors on the validation set:\n' + '\n'.join(
-        '  '.join(cell.ljust(w) for cell, w in zip(row, width)) for row in rows)
+        '  '.join(cell.ljust(w) for cell, w in zip(row, width)) for row in rows
+    )

@@ -1,4 +1,5 @@
 """Frozen networks and what adapts them to the student's inputs."""
+
 from .checkpoint import load_weights
 from .mentor import Classroom, Mentor, build_mentor
 

@@ -1,4 +1,5 @@
 """Loading a mentor's weights: safely, and all of them or none."""
+
 import os
 import pickle
 import re
@@ -57,8 +58,10 @@ def read_state_dict(path: Path, who: str) -> Dict[str, Any]:
         with torch.serialization.safe_globals(get_torch_safe_globals()):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
-        raise ValueError(f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint '
-                         f'(truncated, or not one): {error}') from error
+        raise ValueError(
+            f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint '
+            f'(truncated, or not one): {error}'
+        ) from error
     weights = content.get('state_dict', content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ValueError(f'{who}: checkpoint={str(path)!r} holds no state_dict')

@@ -1,4 +1,5 @@
 """A mentor: a frozen stock network that sees the student's inputs in its own convention."""
+
 from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
@@ -55,8 +56,10 @@ class Mentor:
         """
         ratio = (student[0] / own[0], student[1] / own[1])
         if abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE:
-            raise ValueError(f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
-                             f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped')
+            raise ValueError(
+                f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
+                f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped'
+            )
         self.input_size = None if student == own else ((own[1], own[0]), ratio)
 
     def apply(self, fn: Any) -> None:
@@ -116,12 +119,14 @@ def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
     """A model config and its default scope, from a dict, a path or ``library::path``."""
     if isinstance(config, str) and '::' in config:
         from mmengine.hub import get_config
+
         config = get_config(config)
     elif isinstance(config, str):
         config = Config.fromfile(config)
     if not isinstance(config, (dict, Config)):
-        raise TypeError(f'{who}: config must be a dict, a path or library::path, '
-                        f'got {type(config).__name__}')
+        raise TypeError(
+            f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'
+        )
     return config.get('model', config), config.get('default_scope', None)
 
 
@@ -139,8 +144,10 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     who = f'mentors[{position}]'
     unknown = set(cfg) - {'name', 'config', 'checkpoint'}
     if unknown or 'config' not in cfg or 'checkpoint' not in cfg:
-        raise ValueError(f'{who} takes name, config and checkpoint (checkpoint=None for random '
-                         f'weights), got {sorted(cfg)}')
+        raise ValueError(
+            f'{who} takes name, config and checkpoint (checkpoint=None for random '
+            f'weights), got {sorted(cfg)}'
+        )
     name = cfg.get('name', f'mentor{position}')
     who = f'mentor {name!r}'
     model, scope = _model_config(cfg['config'], who)

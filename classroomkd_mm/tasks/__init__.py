@@ -1,4 +1,5 @@
 """What the method must know of a task."""
+
 from .heatmap import HeatmapTask
 
 __all__ = ['HeatmapTask']

@@ -1,4 +1,5 @@
 """Top-down pose estimation with one heatmap per keypoint."""
+
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
@@ -43,13 +44,18 @@ def check_heatmap_head(network: nn.Module, who: str) -> None:
         ValueError: Naming ``who``, the head and what is expected.
     """
     from mmpose.models.heads import HeatmapHead
+
     head = getattr(network, 'head', None)
     if not isinstance(head, HeatmapHead) or head.decoder is None:
-        raise ValueError(f'{who} needs a heatmap head (HeatmapHead or a subclass, with its '
-                         f'decoder set), got {type(head).__name__}')
+        raise ValueError(
+            f'{who} needs a heatmap head (HeatmapHead or a subclass, with its '
+            f'decoder set), got {type(head).__name__}'
+        )
     if getattr(head.decoder, 'heatmap_type', 'gaussian') != 'gaussian':
-        raise ValueError(f'{who} has heatmap_type={head.decoder.heatmap_type!r}: its channels are '
-                         'not one heatmap per keypoint')
+        raise ValueError(
+            f'{who} has heatmap_type={head.decoder.heatmap_type!r}: its channels are '
+            'not one heatmap per keypoint'
+        )
 
 
 def num_keypoints(network: nn.Module) -> int:
@@ -57,8 +63,9 @@ def num_keypoints(network: nn.Module) -> int:
     return network.head.out_channels
 
 
-def ground_truth(data_samples: Sequence[Any], scale: Tuple[float, float],
-                 device: torch.device) -> PoseTruth:
+def ground_truth(
+    data_samples: Sequence[Any], scale: Tuple[float, float], device: torch.device
+) -> PoseTruth:
     """What the packed samples know of their people, in the network's input space.
 
     Args:
@@ -67,6 +74,7 @@ def ground_truth(data_samples: Sequence[Any], scale: Tuple[float, float],
             because the pipeline packs no ``transformed_keypoints``.
         device: Where the tensors go.
     """
+
     def stack(values: List[Any]) -> Optional[Tensor]:
         if any(value is None for value in values):
             return None
@@ -85,7 +93,8 @@ def ground_truth(data_samples: Sequence[Any], scale: Tuple[float, float],
         labelled=weights.to(device) > 0,
         area=None if area is None or ratio is None else area[:, 0] * ratio.prod(-1),
         bbox=None if bbox is None or ratio is None else bbox * ratio,
-        head=None if head is None or ratio is None else head[:, 0] * ratio.mean(-1))
+        head=None if head is None or ratio is None else head[:, 0] * ratio.mean(-1),
+    )
 
 
 def _pixel_ratio(meta: dict) -> Any:
@@ -135,15 +144,23 @@ class HeatmapTask:
         who = f'mentor {mentor.name!r}'
         check_heatmap_head(mentor.network, who)
         if num_keypoints(mentor.network) != self.num_keypoints:
-            raise ValueError(f'{who} has {num_keypoints(mentor.network)} keypoints, the student '
-                             f'{self.num_keypoints}')
+            raise ValueError(
+                f'{who} has {num_keypoints(mentor.network)} keypoints, the student '
+                f'{self.num_keypoints}'
+            )
         codec = mentor.network.head.decoder
         mentor.resize_inputs(self.input_size, tuple(int(v) for v in codec.input_size))
         ratio = [ours / theirs for ours, theirs in zip(self.input_size, codec.input_size)]
         mentor.scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
 
-    def score(self, scorer: nn.Module, student: Tensor, mentors: Sequence[Any],
-              outputs: Sequence[Tensor], data_samples: Sequence[Any]) -> Scores:
+    def score(
+        self,
+        scorer: nn.Module,
+        student: Tensor,
+        mentors: Sequence[Any],
+        outputs: Sequence[Tensor],
+        data_samples: Sequence[Any],
+    ) -> Scores:
         """Score all members on heatmaps ``(N, K, H, W)``, each decoded on its own grid."""
         keypoints = [decode_heatmaps(student, self.scale)]
         keypoints += [decode_heatmaps(out, m.scale) for m, out in zip(mentors, outputs)]
@@ -156,8 +173,14 @@ class HeatmapTask:
             output = resample_heatmaps(output, mentor.scale, like.shape[-2:], self.scale)
         return output.flatten(2)
 
-    def task_loss(self, student: nn.Module, feats: Any, output: Tensor,
-                  data_samples: Sequence[Any], weight: Tensor) -> dict:
+    def task_loss(
+        self,
+        student: nn.Module,
+        feats: Any,
+        output: Tensor,
+        data_samples: Sequence[Any],
+        weight: Tensor,
+    ) -> dict:
         """The head's own losses with each sample weighted by ``weight`` (N,)."""
         with replayed(student.head, output), reweighted(data_samples, weight):
             return student.head.loss(feats, data_samples, train_cfg=student.train_cfg)
@@ -166,10 +189,12 @@ class HeatmapTask:
         """The data set's metainfo: given by ClassroomHook, else looked up by its name."""
         if self.dataset_meta is None:
             from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
             name = data_samples[0].metainfo.get('dataset_name')
             if name is None:
                 return {}
             self.dataset_meta = parse_pose_metainfo(
-                dict(from_file=f'configs/_base_/datasets/{name}.py'))
+                dict(from_file=f'configs/_base_/datasets/{name}.py')
+            )
         meta = self.dataset_meta
         return meta

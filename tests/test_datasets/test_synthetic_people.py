@@ -1,4 +1,5 @@
 """The embedded data set, read and evaluated by MMPose's own classes."""
+
 import json
 import time
 
@@ -16,7 +17,8 @@ from classroomkd_mm.datasets.synthetic_people import COCO_NAMES, make_scene
 
 def files(root):
     return {p.relative_to(root): p.read_bytes() for p in sorted(root.rglob('*.png'))} | {
-        p.relative_to(root): p.read_text() for p in sorted(root.rglob('*.json'))}
+        p.relative_to(root): p.read_text() for p in sorted(root.rglob('*.json'))
+    }
 
 
 def make(path, seed=0, **splits):
@@ -53,34 +55,48 @@ def test_two_thousand_pictures_take_well_under_a_minute(tmp_path):
 
 def test_coco_dataset_reads_it_and_the_truth_scores_one(people):
     file = str(people / 'annotations/person_keypoints_test.json')
-    data_set = CocoDataset(ann_file=file, data_prefix=dict(img=str(people / 'test')),
-                           test_mode=True)
+    data_set = CocoDataset(
+        ann_file=file, data_prefix=dict(img=str(people / 'test')), test_mode=True
+    )
     metric = CocoMetric(ann_file=file)
     metric.dataset_meta = data_set.metainfo
     assert len(data_set) == 8
     for info in (data_set.get_data_info(i) for i in range(len(data_set))):
         assert cv2.imread(info['img_path']).shape == (128, 96, 3)
         sample = dict(
-            id=info['id'], img_id=info['img_id'], category_id=1,
+            id=info['id'],
+            img_id=info['img_id'],
+            category_id=1,
             gt_instances=dict(bbox_scales=np.array([[90.0, 120.0]])),
-            pred_instances=dict(keypoints=info['keypoints'], keypoint_scores=np.ones((1, 17)),
-                                bbox_scores=np.ones(1)))
+            pred_instances=dict(
+                keypoints=info['keypoints'],
+                keypoint_scores=np.ones((1, 17)),
+                bbox_scores=np.ones(1),
+            ),
+        )
         metric.process([], [sample])
     assert metric.evaluate(len(data_set))['coco/AP'] == pytest.approx(1)
 
 
 def test_mpii_dataset_reads_it_and_the_truth_scores_a_hundred(people):
     data_set = MpiiDataset(
-        ann_file=str(people / 'annotations/mpii_test.json'), test_mode=True,
+        ann_file=str(people / 'annotations/mpii_test.json'),
+        test_mode=True,
         headbox_file=f'{people}/annotations/mpii_gt_test.mat',
-        data_prefix=dict(img=str(people / 'test')))
+        data_prefix=dict(img=str(people / 'test')),
+    )
     metric = MpiiPCKAccuracy(thr=0.5, norm_item='head')
     metric.dataset_meta = data_set.metainfo
     for info in (data_set.get_data_info(i) for i in range(len(data_set))):
-        truth = InstanceData(keypoints=info['keypoints'], head_size=info['head_size'],
-                             keypoints_visible=info['keypoints_visible'], bboxes=info['bbox'])
-        sample = PoseDataSample(gt_instances=truth, pred_instances=InstanceData(
-            keypoints=info['keypoints']))
+        truth = InstanceData(
+            keypoints=info['keypoints'],
+            head_size=info['head_size'],
+            keypoints_visible=info['keypoints_visible'],
+            bboxes=info['bbox'],
+        )
+        sample = PoseDataSample(
+            gt_instances=truth, pred_instances=InstanceData(keypoints=info['keypoints'])
+        )
         metric.process([], [sample.to_dict()])
     assert metric.evaluate(len(data_set))['PCK'] == pytest.approx(100, abs=1e-3)
 
@@ -108,6 +124,10 @@ def test_flags_say_outside_hidden_or_seen(people):
 
 
 def test_every_joint_is_seen_somewhere():
-    seen = {n for seed in range(60) for n, f in make_scene(
-        np.random.default_rng(seed), (96, 128)).visibility.items() if f == 2}
+    seen = {
+        n
+        for seed in range(60)
+        for n, f in make_scene(np.random.default_rng(seed), (96, 128)).visibility.items()
+        if f == 2
+    }
     assert set(COCO_NAMES) <= seen

@@ -1,4 +1,5 @@
 """The distiller through the real runner, data set, metric and checkpoint files."""
+
 import copy
 import json
 
@@ -14,18 +15,31 @@ from classroomkd_mm.registry import MODELS
 def batch(samples=4, keypoints=17):
     """Packed samples of 48x64 crops with everything that an OKSScorer asks for."""
     data = get_packed_inputs(
-        samples, num_instances=1, num_keypoints=keypoints, img_shape=(64, 48), input_size=(48, 64),
-        heatmap_size=(24, 32), with_heatmap=True)
+        samples,
+        num_instances=1,
+        num_keypoints=keypoints,
+        img_shape=(64, 48),
+        input_size=(48, 64),
+        heatmap_size=(24, 32),
+        with_heatmap=True,
+    )
     for sample in data['data_samples']:
-        sample.set_metainfo(dict(
-            dataset_name='coco', raw_ann_info=dict(area=900.0), input_size=(48, 64),
-            input_scale=np.array([48.0, 64.0]), input_center=np.array([24.0, 32.0])))
+        sample.set_metainfo(
+            dict(
+                dataset_name='coco',
+                raw_ann_info=dict(area=900.0),
+                input_size=(48, 64),
+                input_scale=np.array([48.0, 64.0]),
+                input_center=np.array([24.0, 32.0]),
+            )
+        )
     return data
 
 
 @pytest.fixture
 def build(demo_config):
     """``build(**overrides)``: the demo's classroom with random weights."""
+
     def make(**overrides):
         cfg = demo_config('classroom').model
         for key, value in overrides.items():
@@ -34,6 +48,7 @@ def build(demo_config):
         model = MODELS.build(cfg)
         model.init_weights()
         return model.train()
+
     return make
 
 
@@ -61,8 +76,9 @@ def test_mentors_stay_in_eval_without_gradients_and_copies_share_them(build):
     sum(v for k, v in lesson(model, batch()).items() if 'loss' in k).backward()
     assert all(p.grad is None for m in model.mentors for p in m.network.parameters())
     assert all(p.grad is not None for p in model.parameters())
-    assert all(p.dtype == torch.float64 for m in model.double().mentors
-               for p in m.network.parameters())
+    assert all(
+        p.dtype == torch.float64 for m in model.double().mentors for p in m.network.parameters()
+    )
 
 
 def test_without_mentors_it_is_the_student_alone(build, demo_config):
@@ -83,10 +99,16 @@ def test_the_task_loss_is_weighted_per_sample(build):
     output = model.student.head(feats)
     factor = torch.tensor([0.0, 1.0, 0.5, 2.0])
     got = model.task.task_loss(model.student, feats, output, data['data_samples'], factor)
-    want = sum(
-        f * model.student.head.loss_module(
-            output[i:i + 1], s.gt_fields.heatmaps[None], s.gt_instance_labels.keypoint_weights)
-        for i, (f, s) in enumerate(zip(factor, data['data_samples']))) / 4
+    want = (
+        sum(
+            f
+            * model.student.head.loss_module(
+                output[i : i + 1], s.gt_fields.heatmaps[None], s.gt_instance_labels.keypoint_weights
+            )
+            for i, (f, s) in enumerate(zip(factor, data['data_samples']))
+        )
+        / 4
+    )
     torch.testing.assert_close(got['loss_kpt'], want)
     for before, sample in zip(weights, data['data_samples']):
         torch.testing.assert_close(before, sample.gt_instance_labels.keypoint_weights)
@@ -120,8 +142,11 @@ def test_two_halves_of_a_batch_give_the_gradient_of_the_whole(build):
 
     def gradient(part):
         model.zero_grad()
-        model.parse_losses(lesson(model, dict(
-            inputs=data['inputs'][part], data_samples=data['data_samples'][part])))[0].backward()
+        model.parse_losses(
+            lesson(
+                model, dict(inputs=data['inputs'][part], data_samples=data['data_samples'][part])
+            )
+        )[0].backward()
         return torch.cat([p.grad.flatten() for p in model.parameters()])
 
     halves = (gradient(slice(0, 2)) + gradient(slice(2, 4))) / 2
@@ -130,6 +155,7 @@ def test_two_halves_of_a_batch_give_the_gradient_of_the_whole(build):
 
 def test_every_checkpoint_loads_into_stock_mmpose(demo_config, train, people):
     from mmpose.apis import inference_topdown, init_model
+
     cfg = demo_config('classroom')
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='EMAHook')]
     runner = train(cfg)
@@ -168,6 +194,7 @@ def test_a_killed_run_resumes_to_the_same_bits(demo_config, train):
                 raise KeyboardInterrupt
 
     from mmengine.runner import Runner
+
     cut.experiment_name = 'cut'
     runner = Runner.from_cfg(cut)
     runner.register_hook(Kill())
@@ -198,16 +225,22 @@ def test_a_checkpoint_of_another_network_is_an_error(build):
         model.load_state_dict(weights)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(student=dict(head=dict(decoder=None))), 'student needs a heatmap head'),
-    (dict(mentors=[dict(name='m', config={})]), 'checkpoint=None for random weights'),
-    (dict(knowledge_filter=dict(type='KnowledgeFilter', granularity='epoch')),
-     "granularity='epoch' is unknown"),
-    (dict(scorer=dict(type='PCKScorer', norm='arm')), "scorer.norm='arm' is unknown"),
-    (dict(mentoring=dict(type='AdaptiveMentoring', alpha=-1)), 'alpha=-1 is negative'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(student=dict(head=dict(decoder=None))), 'student needs a heatmap head'),
+        (dict(mentors=[dict(name='m', config={})]), 'checkpoint=None for random weights'),
+        (
+            dict(knowledge_filter=dict(type='KnowledgeFilter', granularity='epoch')),
+            "granularity='epoch' is unknown",
+        ),
+        (dict(scorer=dict(type='PCKScorer', norm='arm')), "scorer.norm='arm' is unknown"),
+        (dict(mentoring=dict(type='AdaptiveMentoring', alpha=-1)), 'alpha=-1 is negative'),
+    ],
+)
 def test_wrong_settings_are_refused_when_the_model_is_built(demo_config, change, message):
     from mmengine.config import Config
+
     cfg = Config(dict(model=demo_config('classroom').model))
     if 'student' in change:
         cfg.merge_from_dict(dict(model=change))
@@ -217,11 +250,20 @@ def test_wrong_settings_are_refused_when_the_model_is_built(demo_config, change,
         MODELS.build(cfg.model)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(out_channels=16), "mentor 'm' has 16 keypoints, the student 17"),
-    (dict(decoder=dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(32, 32), sigma=1)),
-     'input size 64x64, the student 48x64: the aspect ratios cannot be mapped'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(out_channels=16), "mentor 'm' has 16 keypoints, the student 17"),
+        (
+            dict(
+                decoder=dict(
+                    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(32, 32), sigma=1
+                )
+            ),
+            'input size 64x64, the student 48x64: the aspect ratios cannot be mapped',
+        ),
+    ],
+)
 def test_mentors_that_cannot_be_mapped_are_refused(demo_config, change, message):
     cfg = demo_config('classroom').model
     network = copy.deepcopy(demo_config('mentor_small').model)

@@ -1,4 +1,5 @@
 """Peaks stay where they are: decoding and resampling on known points, both codecs."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,8 @@ INPUT = (192, 256)
 def codec(kind, size, sigma=2.0):
     extra = dict(unbiased=True) if kind == 'MSRAHeatmap' else {}
     return KEYPOINT_CODECS.build(
-        dict(type=kind, input_size=INPUT, heatmap_size=size, sigma=sigma, **extra))
+        dict(type=kind, input_size=INPUT, heatmap_size=size, sigma=sigma, **extra)
+    )
 
 
 def encode(kind, size, points):

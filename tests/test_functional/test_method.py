@@ -1,4 +1,5 @@
 """Scores, ranks, temperatures and losses against plain loops."""
+
 import math
 
 import numpy as np
@@ -7,9 +8,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classroomkd_mm.functional import (active_mentors, adaptive_temperature, batch_score,
-                                       keypoint_pck, keypoint_similarity, kl_distill,
-                                       member_ranks, mse_distill, sample_score)
+from classroomkd_mm.functional import (
+    active_mentors,
+    adaptive_temperature,
+    batch_score,
+    keypoint_pck,
+    keypoint_similarity,
+    kl_distill,
+    member_ranks,
+    mse_distill,
+    sample_score,
+)
 
 seeds = st.integers(0, 2**16)
 quick = settings(max_examples=25, deadline=None)
@@ -33,7 +42,7 @@ def test_ranks_activity_and_temperature_equal_plain_loops(seed, mentors, samples
             total = sum(w[c, n, k].item() for c in range(1 + mentors))
             r = [w[c, n, k].item() / total if total else 0.0 for c in range(1 + mentors)]
             r = [mentors * (v if decimals is None else round(v, decimals)) for v in r]
-            np.testing.assert_allclose(ranks[:, n, k], r, atol=1e-5 if decimals is None else .011)
+            np.testing.assert_allclose(ranks[:, n, k], r, atol=1e-5 if decimals is None else 0.011)
             r = ranks[:, n, k].tolist()
             for m in range(mentors):
                 teaches = r[m + 1] >= r[0] and r[m + 1] > 0
@@ -71,6 +80,7 @@ def test_sample_and_batch_scores_equal_plain_loops():
 
 def test_oks_equals_xtcocotools():
     from xtcocotools.cocoeval import COCOeval
+
     rng = np.random.default_rng(0)
     sigmas = rng.uniform(0.02, 0.1, 17)
     for _ in range(20):
@@ -80,27 +90,34 @@ def test_oks_equals_xtcocotools():
         visible[0] = 2
         evaluator = COCOeval(iouType='keypoints', sigmas=sigmas, use_area=True)
         evaluator.params.useCats, evaluator.params.maxDets = 1, [20]
-        evaluator._gts[0, 1] = [dict(
-            keypoints=np.c_[truth, visible].reshape(-1).tolist(), bbox=[0, 0, 90, 90], area=area)]
-        evaluator._dts[0, 1] = [dict(
-            keypoints=np.c_[guess, np.ones(17)].reshape(-1).tolist(), score=1.0)]
+        evaluator._gts[0, 1] = [
+            dict(
+                keypoints=np.c_[truth, visible].reshape(-1).tolist(), bbox=[0, 0, 90, 90], area=area
+            )
+        ]
+        evaluator._dts[0, 1] = [
+            dict(keypoints=np.c_[guess, np.ones(17)].reshape(-1).tolist(), score=1.0)
+        ]
         want = evaluator.computeOks(0, 1).item()
         similarity = keypoint_similarity(
-            torch.tensor(guess)[None], torch.tensor(truth)[None], torch.tensor([area]).double(),
-            torch.tensor(sigmas))
+            torch.tensor(guess)[None],
+            torch.tensor(truth)[None],
+            torch.tensor([area]).double(),
+            torch.tensor(sigmas),
+        )
         got = sample_score(similarity[None], torch.tensor(visible > 0)[None]).item()
         assert got == pytest.approx(want, abs=1e-7)
 
 
 def test_pck_equals_mmpose():
     from mmpose.evaluation.functional import keypoint_pck_accuracy
+
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 90, (8, 16, 2)).astype(np.float32)
     guess = truth + rng.normal(0, 6, truth.shape).astype(np.float32)
     labelled = rng.random((8, 16)) > 0.3
     head = rng.uniform(8, 20, 8).astype(np.float32)
-    _, want, _ = keypoint_pck_accuracy(
-        guess, truth, labelled, 0.5, np.repeat(head[:, None], 2, 1))
+    _, want, _ = keypoint_pck_accuracy(guess, truth, labelled, 0.5, np.repeat(head[:, None], 2, 1))
     right = keypoint_pck(torch.tensor(guess), torch.tensor(truth), torch.tensor(head), 0.5)
     per_joint = [right[labelled[:, k], k].mean().item() for k in range(16)]
     assert np.mean(per_joint) == pytest.approx(want, abs=1e-6)
@@ -138,7 +155,7 @@ def test_kl_and_its_gradient_equal_autograd_through_plain_loops(seed, mentors, s
 def test_mse_and_its_gradient_equal_autograd():
     student = rand(2, 3, 6).requires_grad_()
     others, weight = [rand(2, 3, 6, seed=1), rand(2, 3, 6, seed=2)], rand(2, 2, 3, seed=3)
-    want = sum((w[..., None] * (student - o)**2).sum() / 6 for o, w in zip(others, weight))
+    want = sum((w[..., None] * (student - o) ** 2).sum() / 6 for o, w in zip(others, weight))
     got = mse_distill(student, others, weight)
     torch.testing.assert_close(got, want)
     torch.testing.assert_close(*[torch.autograd.grad(x, student)[0] for x in (got, want)])

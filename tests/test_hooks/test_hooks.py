@@ -1,4 +1,5 @@
 """The hooks through the real runner: log, TensorBoard, classroom.jsonl, and the mentors' table."""
+
 import json
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from classroomkd_mm.hooks.classroom_hook import summarise
 
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     cfg = demo_config('classroom')
     runner = train(cfg)
-    records = [json.loads(x) for x in Path(cfg.work_dir, 'classroom.jsonl').read_text().splitlines()]
+    records = [
+        json.loads(x) for x in Path(cfg.work_dir, 'classroom.jsonl').read_text().splitlines()
+    ]
     assert [r['epoch'] for r in records] == [1, 2]
     assert set(records[0]['mentors']) == {'large', 'medium', 'small'}
     assert 0 < records[0]['student_score'] < 1 and records[0]['losses']['loss_distill'] >= 0
@@ -22,13 +26,17 @@ def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, tra
     logged = [e.value for e in events.Scalars('classroom_epoch/large/active')]
     assert logged == pytest.approx([r['mentors']['large']['active'] for r in records])
     assert {'classroom/small/temperature', 'classroom/student_score', 'loss_distill'} <= set(
-        events.Tags()['scalars'])
+        events.Tags()['scalars']
+    )
 
 
 def test_the_mean_temperature_is_one_over_lessons_not_batches():
     # Batch 1: half active at tau 3; batch 2: nobody.
-    means = {'classroom/m/active': 0.25, 'classroom/m/temperature': (0.5 * 3 + 0) / 2,
-             'classroom/m/muted': 1.0}
+    means = {
+        'classroom/m/active': 0.25,
+        'classroom/m/temperature': (0.5 * 3 + 0) / 2,
+        'classroom/m/muted': 1.0,
+    }
     record = summarise(means, ['m'])['mentors']['m']
     assert record['temperature'] == 3.0 and record['muted_batches'] == 1
 
@@ -53,7 +61,8 @@ def test_evaluating_mentors_does_not_change_the_training(demo_config, train):
     evaluated = train(with_eval(cfg)).model.state_dict()
     assert all(torch.equal(plain[key], evaluated[key]) for key in plain)
     assert 'Mentors on the validation set' in ''.join(
-        p.read_text() for p in Path(cfg.work_dir).rglob('*.log'))
+        p.read_text() for p in Path(cfg.work_dir).rglob('*.log')
+    )
 
 
 def test_an_unknown_metric_and_a_missing_val_loop_are_named(demo_config, train):

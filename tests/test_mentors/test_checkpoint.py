@@ -1,4 +1,5 @@
 """A mentor's weights load whole and safely, or not at all."""
+
 import os
 
 import pytest
@@ -72,8 +73,10 @@ class Evil:
 
 
 def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(network, tmp_path):
-    path = save(tmp_path / 'a.pth', dict(state_dict=network.state_dict(),
-                                         evil=Evil(str(tmp_path / 'created'))))
+    path = save(
+        tmp_path / 'a.pth',
+        dict(state_dict=network.state_dict(), evil=Evil(str(tmp_path / 'created'))),
+    )
     with pytest.raises(ValueError, match='cannot be read as a checkpoint'):
         load_weights(network, path, 'mentor')
     assert not (tmp_path / 'created').exists()

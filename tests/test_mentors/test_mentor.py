@@ -1,4 +1,5 @@
 """A mentor sees the student's inputs in its own convention."""
+
 import itertools
 
 import pytest

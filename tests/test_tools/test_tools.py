@@ -1,4 +1,5 @@
 """The command-line tools as a user types them."""
+
 import json
 import subprocess
 import sys
@@ -11,15 +12,29 @@ TOOLS = Path(__file__).parents[2] / 'tools'
 
 
 def call(tool, *args):
-    return subprocess.run([sys.executable, str(TOOLS / f'{tool}.py'), *map(str, args)],
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, str(TOOLS / f'{tool}.py'), *map(str, args)], capture_output=True, text=True
+    )
 
 
-@pytest.mark.parametrize('tool, flags', [
-    ('train', ['--work-dir', '--resume', '--amp', '--no-validate', '--auto-scale-lr',
-               '--cfg-options', '--launcher']),
-    ('test', ['--work-dir', '--out', '--dump', '--cfg-options', '--launcher']),
-])
+@pytest.mark.parametrize(
+    'tool, flags',
+    [
+        (
+            'train',
+            [
+                '--work-dir',
+                '--resume',
+                '--amp',
+                '--no-validate',
+                '--auto-scale-lr',
+                '--cfg-options',
+                '--launcher',
+            ],
+        ),
+        ('test', ['--work-dir', '--out', '--dump', '--cfg-options', '--launcher']),
+    ],
+)
 def test_help_teaches(tool, flags):
     text = call(tool, '--help').stdout
     assert all(flag in text for flag in flags) and 'example' in text
@@ -35,8 +50,15 @@ def test_train_then_test_without_the_mentors(demo_config, tmp_path):
     for mentor in cfg.model.mentors:
         mentor.update(config='/nowhere.py', checkpoint='/nowhere.pth')
     cfg.dump(str(tmp_path / 'run.py'))
-    tested = call('test', tmp_path / 'run.py', tmp_path / 'w/epoch_1.pth', '--work-dir',
-                  tmp_path / 'w', '--out', tmp_path / 'm.json')
+    tested = call(
+        'test',
+        tmp_path / 'run.py',
+        tmp_path / 'w/epoch_1.pth',
+        '--work-dir',
+        tmp_path / 'w',
+        '--out',
+        tmp_path / 'm.json',
+    )
     assert tested.returncode == 0, tested.stderr[-2000:]
     assert 0 <= json.loads((tmp_path / 'm.json').read_text())['coco/AP'] <= 1
 

@@ -1,0 +1,152 @@
+"""Filters, mentoring rules, losses and scorers: what the thin classes add to the functions."""
+
+import numpy as np
+import pytest
+import torch
+
+from classroomkd_mm import (
+    AdaptiveMentoring,
+    FixedMentoring,
+    KLDistillLoss,
+    KnowledgeFilter,
+    MSEDistillLoss,
+    OKSScorer,
+    PCKScorer,
+    UniformFilter,
+)
+from classroomkd_mm.functional import kl_distill
+from classroomkd_mm.scorers import PoseTruth, Scores
+
+
+def scores(seed=0, mentors=2, samples=4, keypoints=5):
+    g = torch.Generator().manual_seed(seed)
+    labelled = torch.rand(samples, keypoints, generator=g) > 0.3
+    labelled[0] = False
+    return Scores(torch.rand(1 + mentors, samples, keypoints, generator=g), labelled)
+
+
+@pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
+def test_whom_the_filter_lets_teach(granularity):
+    given = scores()
+    lesson = KnowledgeFilter(granularity, task_bias=0.25)(given)
+    mean = [
+        [
+            (
+                np.mean([given.values[c, n, k] for k in range(5) if given.labelled[n, k]])
+                if given.labelled[n].any()
+                else 0.0
+            )
+            for n in range(4)
+        ]
+        for c in range(3)
+    ]
+    for m in range(2):
+        for n in range(4):
+            for k in range(lesson.active.shape[-1]):
+                own, his = {
+                    'sample': (mean[0][n], mean[m + 1][n]),
+                    'batch': (np.mean(mean[0]), np.mean(mean[m + 1])),
+                    'keypoint': (given.values[0, n, k], given.values[m + 1, n, k]),
+                }[granularity]
+                labelled = granularity != 'keypoint' or bool(given.labelled[n, k])
+                assert lesson.active[m, n, k] == bool(labelled and his >= own and his > 0)
+                assert (lesson.weight[m, n, k] > 0) == lesson.active[m, n, k]
+    task = mean[0] if granularity != 'batch' else [np.mean(mean[0])] * 4
+    np.testing.assert_allclose(lesson.task_weight, np.array(task) + 0.25, rtol=1e-5)
+
+
+def test_strict_and_min_score():
+    tie = Scores(torch.full((2, 1, 1), 0.5), torch.ones(1, 1, dtype=torch.bool))
+    assert KnowledgeFilter()(tie).active.all()
+    assert not KnowledgeFilter(strict=True)(tie).active.any()
+    assert not KnowledgeFilter(min_score=0.6)(tie).active.any()
+    wrong = Scores(tie.values, tie.labelled, correct=torch.zeros(1, 1, dtype=torch.bool))
+    assert not KnowledgeFilter(min_score=0.1)(wrong).active.any()
+
+
+def test_permuting_mentors_permutes_the_lesson():
+    given = scores(mentors=3)
+    swapped = Scores(given.values[[0, 3, 1, 2]], given.labelled)
+    a, b = (KnowledgeFilter()(s) for s in (given, swapped))
+    torch.testing.assert_close(a.weight[[2, 0, 1]], b.weight)
+
+
+def test_uniform_filter_and_fixed_mentoring():
+    lesson = UniformFilter()(scores(mentors=4))
+    assert (lesson.weight == 0.25).all() and lesson.active.all()
+    assert (lesson.task_weight == 1).all()
+    assert (UniformFilter(weight=2.0)(scores()).weight == 2).all()
+    assert (FixedMentoring(4.0)(lesson) == 4).all()
+    assert not lesson.keep(torch.tensor([True, False, True, True])).weight[1].any()
+
+
+def test_beta_multiplies_the_logits():
+    given = scores()
+    lesson = KnowledgeFilter()(given)
+    tau = AdaptiveMentoring(3.0)(lesson)
+    student, mentors = torch.randn(4, 5, 7), [torch.randn(4, 5, 7), torch.randn(4, 5, 7)]
+    got = KLDistillLoss(loss_weight=0.5, beta=6.0)(student, mentors, lesson, tau, given.labelled)
+    share = given.labelled / given.labelled.sum(-1, keepdim=True).clamp(min=1) / 4
+    want = 0.5 * kl_distill(
+        6 * student, [6 * m for m in mentors], lesson.weight * share, tau.expand(-1, -1, 5)
+    )
+    torch.testing.assert_close(got, want)
+
+
+def test_at_beta_one_kl_on_faint_heatmaps_is_half_the_squared_error():
+    # Why heatmaps need beta: their softmax is almost flat, and tau then has no effect.
+    labelled = torch.ones(1, 1, dtype=torch.bool)
+    lesson = UniformFilter()(Scores(torch.ones(2, 1, 1), labelled))
+    student, mentor = (
+        1e-2 * torch.randn(1, 1, 4000).double(),
+        1e-2 * torch.randn(1, 1, 4000).double(),
+    )
+    kl, mse = (
+        loss(student, [mentor], lesson, FixedMentoring(1)(lesson), labelled).item()
+        for loss in (KLDistillLoss(), MSEDistillLoss())
+    )
+    assert kl == pytest.approx(mse / 2, rel=0.05)
+
+
+def truth(**fields):
+    keypoints = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
+    return PoseTruth(keypoints, torch.ones(1, 2, dtype=torch.bool), **fields)
+
+
+def test_pck_norms():
+    guess = torch.tensor([[[[0.0, 1.9], [3.0, 4.0]]]])
+    names = dict(keypoint_name2id=dict(left_shoulder=0, right_hip=1))
+    for norm, fields, length in (
+        ('bbox', dict(bbox=torch.tensor([[4.0, 10.0]])), 10),
+        ('head', dict(head=torch.tensor([8.0])), 8),
+        ('torso', {}, 5),
+    ):
+        for thr, right in ((1.8 / length, 0.0), (2.0 / length, 1.0)):
+            got = PCKScorer(thr, norm)(guess, truth(**fields), names).values
+            assert got.flatten().tolist() == [right, 1.0], norm
+
+
+@pytest.mark.parametrize(
+    'scorer, message',
+    [
+        (OKSScorer(), "no 'area' in its annotations"),
+        (PCKScorer(norm='bbox'), 'needs bounding boxes'),
+        (PCKScorer(norm='head'), 'needs head sizes'),
+        (PCKScorer(norm='torso'), 'needs keypoints named left_shoulder'),
+    ],
+)
+def test_what_the_data_set_lacks_is_named(scorer, message):
+    with pytest.raises(ValueError, match=message):
+        scorer(torch.zeros(1, 1, 2, 2), truth(), {})
+
+
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: KnowledgeFilter(ranking='ordinal'), "ranking='ordinal' is unknown"),
+        (lambda: FixedMentoring(0), 'tau=0 is not positive'),
+    ],
+)
+def test_wrong_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
