@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     """The command line, MMPose's own flags."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='example:\n  python tools/test.py CONFIG work_dirs/CONFIG/epoch_210.pth --out m.json',
+        epilog='example:\n  python tools/test.py CONFIG epoch_210.pth --out metrics.json',
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('config', help='config file, of a classroom or of a stock model')

@@ -158,8 +158,8 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
 
 
 def _build_network(model: dict, scope: Optional[str]) -> nn.Module:
-    # None keeps the run's own scope. A mentor's own backbone weights (init_cfg) would be fetched only to be overwritten.
+    # A mentor's backbone weights (init_cfg) would be fetched only to be overwritten.
     model = Config(dict(model=model)).model.to_dict()
     model.get('backbone', {}).pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope(scope):
+    with DefaultScope.overwrite_default_scope(scope):  # None keeps the run's own
         return MMENGINE_MODELS.build(model)
