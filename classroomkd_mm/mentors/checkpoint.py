@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List
 
+import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner.checkpoint import get_torch_safe_globals
@@ -13,6 +14,8 @@ from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_di
 from torch import nn
 
 SHOWN_KEYS = 5
+# Checkpoints of MMEngine's runner carry numpy values; its own list has three of these types.
+NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
 
 
 def load_weights(network: nn.Module, checkpoint: str, who: str) -> None:
@@ -55,7 +58,7 @@ def read_state_dict(path: Path, who: str) -> Dict[str, Any]:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals([*get_torch_safe_globals(), *NUMPY_TYPES]):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(

@@ -8,7 +8,7 @@ train_pipeline = [
     dict(type='LoadImage'),
     dict(type='GetBBoxCenterScale'),
     dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomBBoxTransform', shift_factor=0.1, scale_factor=(0.8, 1.2), rotate_factor=30),
+    dict(type='RandomBBoxTransform', shift_factor=0.1, scale_factor=(0.9, 1.1), rotate_factor=15),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs', pack_transformed=True),
@@ -21,7 +21,7 @@ val_pipeline = [
 ]
 _dataset = dict(type='CocoDataset', data_root=data_root, data_mode='topdown')
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
@@ -64,5 +64,5 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=0, end=12, T_max=12, by_epoch=True),
 ]
 default_hooks = dict(
-    checkpoint=dict(interval=1, max_keep_ckpts=1, save_best=None), logger=dict(interval=20))
+    checkpoint=dict(interval=1, max_keep_ckpts=1, save_best=None), logger=dict(interval=25))
 randomness = dict(seed=0)

@@ -286,3 +286,15 @@ def test_a_data_set_without_sigmas_is_refused_by_oks(build):
     model.task.dataset_meta = dict(dataset_name='unknown')
     with pytest.raises(ValueError, match='needs 17 sigmas and the data set has 0'):
         lesson(model, batch())
+
+
+def test_a_checkpoint_of_a_real_run_is_a_mentor(demo_config, train):
+    small = demo_config('mentor_small')
+    trained = train(small).model
+    cfg = demo_config('classroom')
+    cfg.model.mentors = [
+        dict(name='m', config=small.model.to_dict(), checkpoint=f'{small.work_dir}/epoch_2.pth')
+    ]
+    mentor = MODELS.build(cfg.model).mentors[0].network
+    weights = trained.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in mentor.state_dict().items())

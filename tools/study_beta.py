@@ -1,0 +1,83 @@
+"""Which beta makes the temperature matter on heatmaps?
+
+For a student and a mentor of the same keypoints and grid (by default two networks of `make demo`),
+prints, for each beta and temperature tau, the distillation loss tau^2 KL and the norm of its
+gradient with respect to the student's heatmaps, both relative to tau = 1 at the same beta, and the
+share of the mentor's softmax within one pixel of its peak.
+"""
+
+import argparse
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from torch import Tensor
+
+import classroomkd_mm  # noqa: F401  (lets MMPose import)
+from classroomkd_mm.functional import kl_distill
+
+BETAS, TAUS = (1, 3, 10, 30, 100), (1.0, 2.0, 4.0)
+
+
+def heatmaps(config: str, checkpoint: str, batches: int) -> Tensor:
+    """Heatmaps ``(N, K, H * W)`` of a network on its validation pictures."""
+    from mmpose.apis import init_model
+
+    cfg = Config.fromfile(config)
+    model = init_model(cfg, checkpoint, device='cpu')
+    outputs = []
+    with DefaultScope.overwrite_default_scope('mmpose'), torch.no_grad():
+        for batch, _ in zip(Runner.build_dataloader(cfg.val_dataloader), range(batches)):
+            data = model.data_preprocessor(batch)
+            outputs.append(model(data['inputs'], None, mode='tensor'))
+    return torch.cat(outputs)
+
+
+def measure(student: Tensor, mentor: Tensor, beta: float, tau: float) -> tuple:
+    """Loss and gradient norm per sample and keypoint."""
+    leaf = student.clone().requires_grad_()
+    weight = torch.full((1, *student.shape[:2]), 1 / student[..., 0].numel())
+    loss = kl_distill(beta * leaf, [beta * mentor], weight, torch.full_like(weight, tau))
+    loss.backward()
+    return loss.item(), leaf.grad.norm().item()
+
+
+def near_peak(mentor: Tensor, beta: float) -> float:
+    """Mean mass of ``softmax(beta * heatmap)`` in the 3x3 pixels around its maximum."""
+    mass = (beta * mentor.flatten(2)).softmax(-1).view_as(mentor)
+    blurred = torch.nn.functional.avg_pool2d(mass, 3, 1, 1, divisor_override=1)
+    return blurred.flatten(2).gather(-1, mass.flatten(2).argmax(-1)[..., None]).mean().item()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for who, name in (('student', 'mentor_small'), ('mentor', 'mentor_large')):
+        parser.add_argument(
+            f'--{who}',
+            nargs=2,
+            metavar=('CONFIG', 'CHECKPOINT'),
+            default=(f'configs/demo/{name}.py', f'work_dirs/demo/{name}/epoch_12.pth'),
+        )
+    parser.add_argument('--batches', type=int, default=2)
+    args = parser.parse_args()
+    student, mentor = (heatmaps(*pair, args.batches) for pair in (args.student, args.mentor))
+    print(
+        f'{"beta":>5} {"tau":>4} {"loss":>10} {"/tau=1":>7} {"gradient":>10} {"/tau=1":>7} '
+        f'{"near peak":>9}'
+    )
+    for beta in BETAS:
+        base = measure(student.flatten(2), mentor.flatten(2), beta, 1.0)
+        for tau in TAUS:
+            loss, grad = measure(student.flatten(2), mentor.flatten(2), beta, tau)
+            print(
+                f'{beta:>5} {tau:>4.0f} {loss:>10.3g} {loss / base[0]:>7.2f} {grad:>10.3g} '
+                f'{grad / base[1]:>7.2f} {near_peak(mentor, beta / tau):>9.2f}'
+            )
+
+
+if __name__ == '__main__':
+    main()
