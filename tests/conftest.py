@@ -68,6 +68,8 @@ def train():
         cfg = copy.deepcopy(cfg)
         cfg.update(overrides)
         cfg.experiment_name = f'{os.path.basename(cfg.work_dir)}_{os.urandom(4).hex()}'
+        # Visualisers are global by name: a run of its own name writes to its own work dir.
+        cfg.visualizer.name = cfg.experiment_name
         runner = Runner.from_cfg(cfg)
         runner.train()
         return runner
