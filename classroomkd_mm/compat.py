@@ -6,14 +6,15 @@ replaced by a placeholder whose head says what to install. Where it is present n
 """
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
-# module of mmpose.models.heads: (the head in it, what it needs, how to get it)
+# module of mmpose.models.heads: (the head in it, what it imports, how to get it)
 GUARDED: Dict[str, Tuple[str, str, str]] = {
-    'hybrid_heads.rtmo_head': ('RTMOHead', 'mmdet', 'pip install mmdet'),
-    'transformer_heads': ('EDPoseHead', 'mmcv._ext', 'install mmcv with its compiled ops'),
+    'hybrid_heads.rtmo_head': ('RTMOHead', 'mmdet.utils', 'pip install mmdet'),
+    'transformer_heads': ('EDPoseHead', 'mmcv.ops', 'install mmcv with its compiled ops'),
 }
 
 
@@ -21,16 +22,27 @@ def installed(module: str) -> bool:
     """Whether a module can be found, without importing more than its parent."""
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # ValueError: a stub module without a spec
         return False
 
 
+def why_missing(module: str) -> Optional[str]:
+    """Why a module cannot be imported; None where it can.
+
+    It is imported, not only looked for: an mmdet built for another mmcv is found and still fails.
+    """
+    try:
+        import_module(module)
+    except Exception as error:  # third-party code: whatever it raises, MMPose would die of it
+        return f'{type(error).__name__}: {error}'
+    return None
+
+
 def unavailable_heads() -> Dict[str, str]:
-    """MMPose heads that this environment cannot build, each with the remedy."""
+    """MMPose heads that this environment cannot build, each with the reason and the remedy."""
+    reasons = {head: (why_missing(need), need, cure) for head, need, cure in GUARDED.values()}
     return {
-        head: f'needs {module}: {remedy}'
-        for head, module, remedy in GUARDED.values()
-        if not installed(module)
+        head: f'needs {need}: {cure} ({why})' for head, (why, need, cure) in reasons.items() if why
     }
 
 

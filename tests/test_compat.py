@@ -1,11 +1,16 @@
 """MMPose imports without mmdet and compiled ops, and nothing is touched where they are there."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mmpose.registry import MODELS
 
+from classroomkd_mm import compat
 from classroomkd_mm.compat import GUARDED, unavailable_heads
 
 
@@ -17,25 +22,52 @@ def test_an_unavailable_head_says_what_to_install(head):
         MODELS.build(dict(type=head))
 
 
-def test_where_everything_is_installed_nothing_is_touched():
+COMPAT = Path(compat.__file__)
+
+
+def fresh_python(code, folder):
+    """Run code in an interpreter that finds ``folder``'s modules first."""
+    environment = dict(os.environ, PYTHONPATH=str(folder))
+    return subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+
+
+def fake_package(folder, name, content=''):
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / '__init__.py').write_text(content)
+
+
+def test_where_everything_imports_nothing_is_touched(tmp_path):
+    shutil.copy(COMPAT, tmp_path / 'compat_alone.py')
+    fake_package(tmp_path, 'mmdet')
+    (tmp_path / 'mmdet/utils.py').write_text('')
     code = (
-        'import sys, importlib.util as u; find = u.find_spec\n'
-        'u.find_spec = lambda n, *a: sys if n in ("mmdet", "mmcv._ext") else find(n, *a)\n'
-        'import classroomkd_mm.compat as c\n'
-        'c.enable_mmpose()\n'
-        'print(any("transformer_heads" in m or "rtmo_head" in m for m in sys.modules))'
+        'import sys; from types import ModuleType\n'
+        'sys.modules["mmcv.ops"] = ModuleType("mmcv.ops")\n'
+        'import compat_alone as c\n'
+        'print(c.unavailable_heads(), any("transformer_heads" in m for m in sys.modules))'
     )
-    code = code.replace(
-        'import classroomkd_mm.compat as c\n',
-        (
-            'import importlib.machinery, pathlib\n'
-            'path = pathlib.Path(find("classroomkd_mm").origin).with_name("compat.py")\n'
-            'spec = u.spec_from_file_location("compat", path)\n'
-            'c = u.module_from_spec(spec); spec.loader.exec_module(c)\n'
-        ),
+    result = fresh_python(code, tmp_path)
+    assert result.stdout.strip() == '{} False', result.stderr
+
+
+def test_an_mmdet_that_does_not_import_does_not_stop_mmpose(tmp_path):
+    fake_package(tmp_path, 'mmdet', 'raise AssertionError("MMCV==2.9 is incompatible")')
+    code = (
+        'import classroomkd_mm, mmpose.models\n'
+        'print(classroomkd_mm.compat.unavailable_heads()["RTMOHead"])'
     )
-    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert result.stdout.strip() == 'False', result.stderr
+    result = fresh_python(code, tmp_path)
+    assert 'AssertionError: MMCV==2.9 is incompatible' in result.stdout, result.stderr
+
+
+def test_a_stub_without_a_spec_counts_as_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'stubbed', ModuleType('stubbed'))
+    assert not compat.installed('stubbed')
 
 
 def test_the_doctor_says_that_this_set_up_can_train(capsys):
