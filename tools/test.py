@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 
-from mmengine.config import Config, DictAction
+from flags import add_common, apply_pictures
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
@@ -22,9 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='for logs; work_dirs/CONFIG by default')
     parser.add_argument('--out', help='write the metrics to this JSON file')
     parser.add_argument('--dump', help='write the predictions to this pickle file')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_common(parser)
     return parser.parse_args()
 
 
@@ -50,6 +49,7 @@ def main() -> None:
     cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
+    apply_pictures(cfg, args)
     runner = Runner.from_cfg(cfg)
     if args.dump:
         from mmengine.evaluator import DumpResults

@@ -4,7 +4,8 @@ import argparse
 import os
 
 import torch
-from mmengine.config import Config, DictAction
+from flags import add_common, apply_pictures
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
@@ -39,15 +40,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the real total batch size',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings, e.g. model.distill_loss.beta=20',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_common(parser)
     return parser.parse_args()
 
 
@@ -62,6 +55,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
+    apply_pictures(cfg, args)
     if args.amp:
         if not torch.cuda.is_available():
             raise SystemExit(

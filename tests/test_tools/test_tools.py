@@ -30,9 +30,10 @@ def call(tool, *args):
                 '--auto-scale-lr',
                 '--cfg-options',
                 '--launcher',
+                '--show-dir',
             ],
         ),
-        ('test', ['--work-dir', '--out', '--dump', '--cfg-options', '--launcher']),
+        ('test', ['--work-dir', '--out', '--dump', '--cfg-options', '--launcher', '--show-dir']),
     ],
 )
 def test_help_teaches(tool, flags):
@@ -58,9 +59,12 @@ def test_train_then_test_without_the_mentors(demo_config, tmp_path):
         tmp_path / 'w',
         '--out',
         tmp_path / 'm.json',
+        '--show-dir',
+        tmp_path / 'pictures',
     )
     assert tested.returncode == 0, tested.stderr[-2000:]
     assert 0 <= json.loads((tmp_path / 'm.json').read_text())['coco/AP'] <= 1
+    assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 8
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
