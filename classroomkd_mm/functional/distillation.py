@@ -22,9 +22,9 @@ class _WithGradient(torch.autograd.Function):
         return grad_output * grad, None, None
 
 
-def _masked(weight: Tensor, value: Tensor) -> Tensor:
-    """``weight * value``, exactly 0 where the weight is 0 even if the value is not finite."""
-    return torch.where(weight != 0, weight * value, 0)
+def _heard(logits: Tensor, weight: Tensor) -> Tensor:
+    """Logits with 0 where the weight is 0: a muted mentor's need not be finite."""
+    return logits.masked_fill(weight == 0, 0)
 
 
 def kl_distill(
@@ -47,12 +47,11 @@ def kl_distill(
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
         for logits, w, tau in zip(mentors, weight[..., None], temperature[..., None]):
             log_s = (student / tau).log_softmax(-1)
-            log_m = (logits / tau).log_softmax(-1)
+            log_m = (_heard(logits, w) / tau).log_softmax(-1)
             p_m = log_m.exp()
-            # A probability that underflows to 0 has log -inf; its term of the KL is 0.
-            kl = torch.where(p_m > 0, p_m * (log_m - log_s), 0).sum(-1, keepdim=True)
-            loss += _masked(w, tau.square() * kl).sum()
-            grad += _masked(w, tau * (log_s.exp() - p_m))
+            kl = log_m.sub_(log_s).mul_(p_m).sum(-1, keepdim=True)
+            loss += (w * tau.square() * kl).sum()
+            grad.addcmul_(w * tau, log_s.exp_().sub_(p_m))
     return _WithGradient.apply(student, loss, grad)
 
 
@@ -70,7 +69,7 @@ def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> T
     with torch.no_grad():
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
         for output, w in zip(mentors, weight[..., None]):
-            gap = student - output
-            loss += _masked(w, gap.square().mean(-1, keepdim=True)).sum()
-            grad += _masked(w, 2 * gap / student.shape[-1])
+            gap = student - _heard(output, w)
+            loss += (w * gap.square().mean(-1, keepdim=True)).sum()
+            grad.addcmul_(w * (2 / student.shape[-1]), gap)
     return _WithGradient.apply(student, loss, grad)

@@ -1,9 +1,12 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
 import json
+import random
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
+import numpy as np
 import torch
 from mmengine.dist import all_reduce, master_only
 from mmengine.hooks import Hook
@@ -31,6 +34,16 @@ def distiller_of(runner: Runner, hook: str) -> Any:
     return model
 
 
+@contextmanager
+def same_random_state() -> Iterator[None]:
+    """Training is bit-identical with and without what is looked at before it."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)
+
+
 @HOOKS.register_module()
 class ClassroomHook(Hook):
     """Summarises each epoch's lessons.
@@ -50,9 +63,16 @@ class ClassroomHook(Hook):
         self._warned: set = set()
 
     def before_train(self, runner: Runner) -> None:
-        """Hand over the data set's metainfo; forget lines that a resumed run writes again."""
+        """Look at the data before the first iteration; forget lines that a resumed run rewrites.
+
+        Raises:
+            ValueError: Where the data set lacks what the scorer needs.
+        """
         model = distiller_of(runner, type(self).__name__)
-        model.task.dataset_meta = runner.train_dataloader.dataset.metainfo
+        dataset = runner.train_dataloader.dataset
+        model.task.dataset_meta = dataset.metainfo
+        with same_random_state():
+            model.task.check_data(model.scorer, [dataset[0]['data_samples']])
         self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -1,10 +1,7 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
-import random
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Optional
 
-import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -12,17 +9,7 @@ from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
 
 from ..registry import HOOKS
-from .classroom_hook import distiller_of
-
-
-@contextmanager
-def _same_random_state() -> Iterator[None]:
-    """Training is bit-identical with and without the evaluation before it."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
+from .classroom_hook import distiller_of, same_random_state
 
 
 @HOOKS.register_module()
@@ -55,7 +42,7 @@ class MentorEvalHook(Hook):
                 'custom_hooks has MentorEvalHook, which needs val_dataloader, '
                 'val_evaluator and val_cfg'
             )
-        with _same_random_state():
+        with same_random_state():
             table = {mentor.name: self._evaluate(runner, model, mentor) for mentor in model.mentors}
         runner.logger.info(format_table(table))
         for name, metrics in table.items():

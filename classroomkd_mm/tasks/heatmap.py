@@ -153,6 +153,15 @@ class HeatmapTask:
         ratio = [ours / theirs for ours, theirs in zip(self.input_size, codec.input_size)]
         mentor.scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
 
+    def check_data(self, scorer: nn.Module, data_samples: Sequence[Any]) -> None:
+        """Score the ground truth itself, so that what the data lack shows before training.
+
+        Raises:
+            ValueError: The scorer's.
+        """
+        truth = ground_truth(data_samples, self.scale, torch.device('cpu'))
+        scorer(truth.keypoints[None], truth, self._metainfo(data_samples))
+
     def score(
         self,
         scorer: nn.Module,

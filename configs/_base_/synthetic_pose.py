@@ -2,6 +2,7 @@
 _base_ = ['mmpose::_base_/default_runtime.py']
 custom_imports = dict(imports=['classroomkd_mm'])
 
+dataset_type, data_mode = 'CocoDataset', 'topdown'
 data_root = 'data/synthetic_people/'
 codec = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(24, 32), sigma=2)
 train_pipeline = [
@@ -19,7 +20,7 @@ val_pipeline = [
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='PackPoseInputs'),
 ]
-_dataset = dict(type='CocoDataset', data_root=data_root, data_mode='topdown')
+_dataset = dict(type=dataset_type, data_root=data_root, data_mode=data_mode)
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,

@@ -4,11 +4,14 @@ import itertools
 
 import pytest
 import torch
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmpose.models import PoseDataPreprocessor
+from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from torch import nn
 
 from classroomkd_mm.mentors import Mentor
+from classroomkd_mm.tasks import HeatmapTask
 
 CONVENTIONS = [
     dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
@@ -32,3 +35,35 @@ def test_every_pairing_of_normalisations_is_exact(student, mentor):
     adapted = Mentor('m', network, ours).adapt(seen_by(ours, image))
     want = seen_by(theirs, image)
     torch.testing.assert_close(adapted, want, atol=2e-4, rtol=1e-5)
+
+
+def test_a_mentor_of_another_input_size_predicts_in_the_picture(demo_config, people):
+    """Its own head decodes at its own input size; the crop is stated at the student's."""
+    import classroomkd_mm.mentors as mentors
+
+    student, cfg = demo_config('alone'), demo_config('mentor_small').model.to_dict()
+    cfg['head']['decoder'].update(input_size=(96, 128), heatmap_size=(24, 32))
+    student.val_dataloader.dataset.pipeline[-1].pack_transformed = True
+    dataset = DATASETS.build(student.val_dataloader.dataset)
+    task = HeatmapTask(ROOT_MODELS.build(student.model))
+    mentor = mentors.build_mentor(
+        dict(name='m', config=cfg, checkpoint=None), 0, PoseDataPreprocessor()
+    )
+    task.admit(mentor)
+    for i in range(3):
+        sample = dataset[i]['data_samples']
+        truth = torch.as_tensor(sample.gt_instances.transformed_keypoints[0])
+        inside = ((truth > 4) & (truth < torch.tensor([44.0, 60.0]))).all(-1)
+        peaks = gaussian_heatmaps(truth * 2 / 4, 32, 24)  # own input is twice as large
+        mentor.network.head.forward = lambda feats: peaks[None]
+        predicted = mentor.predict(torch.zeros(1, 3, 64, 48), [sample])[0].pred_instances
+        error = abs(predicted.keypoints[0] - sample.gt_instances.keypoints[0])[inside]
+        # A heatmap pixel is about 4.5 picture pixels; MMPose's decoder is right to a quarter.
+        assert error.max() < 1.5, error
+        assert sample.metainfo['input_size'] == (48, 64)
+
+
+def gaussian_heatmaps(points, height, width):
+    x = torch.exp(-((torch.arange(width) - points[:, :1]) ** 2) / 8)
+    y = torch.exp(-((torch.arange(height) - points[:, 1:]) ** 2) / 8)
+    return y[:, :, None] * x[:, None]
