@@ -1,16 +1,25 @@
 """Knowledge filters: they turn scores into a lesson plan."""
 
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from .functional import active_mentors, batch_score, member_ranks, sample_score
+from .functional import (
+    active_mentors,
+    batch_score,
+    confidence_weights,
+    entropy_weights,
+    member_ranks,
+    ordinal_positions,
+    sample_score,
+)
 from .registry import MODELS
 from .scorers import Scores
 
 GRANULARITIES = ('sample', 'batch', 'keypoint')
+RANKINGS = ('score', 'ordinal')
 
 
 @dataclass(frozen=True)
@@ -22,18 +31,23 @@ class Lesson:
         weight: ``(M, N, K')``, the lesson's factor in the distillation loss, 0 where not active.
         ranks: ``(1 + M, N, K')``, the student in row 0.
         task_weight: ``(N,)``, the factor of each sample's task loss.
+        healthy: bool ``(M,)``, whose outputs are finite; None if all are.
     """
 
     active: Tensor
     weight: Tensor
     ranks: Tensor
     task_weight: Tensor
+    healthy: Optional[Tensor] = None
 
     def keep(self, healthy: Tensor) -> 'Lesson':
         """The lesson without the mentors that are False in ``healthy`` (M,)."""
-        healthy = healthy.view(-1, 1, 1)
+        each = healthy.view(-1, 1, 1)
         return replace(
-            self, active=self.active & healthy, weight=torch.where(healthy, self.weight, 0)
+            self,
+            active=self.active & each,
+            weight=torch.where(each, self.weight, 0),
+            healthy=healthy,
         )
 
 
@@ -50,7 +64,8 @@ class KnowledgeFilter(nn.Module):
         task_bias: The task loss is weighted by ``task_bias + w_s``; 0 in the paper's
             heterogeneous form, 1 in its homogeneous one.
         decimals: Round shares to so many decimals; 2 in the authors' code.
-        ranking: 'score', ranks in proportion to scores.
+        ranking: 'score', ranks in proportion to scores; 'ordinal', in proportion to places
+            (1 the worst member, 1 + M the best).
 
     Raises:
         ValueError: For an unknown granularity or ranking.
@@ -71,21 +86,23 @@ class KnowledgeFilter(nn.Module):
                 f'knowledge_filter.granularity={granularity!r} is unknown; '
                 f'choose one of {GRANULARITIES}'
             )
-        if ranking != 'score':
+        if ranking not in RANKINGS:
             raise ValueError(
-                f"knowledge_filter.ranking={ranking!r} is unknown; only 'score' is implemented"
+                f'knowledge_filter.ranking={ranking!r} is unknown; choose one of {RANKINGS}'
             )
         self.granularity = granularity
         self.strict = strict
         self.min_score = min_score
         self.task_bias = task_bias
         self.decimals = decimals
+        self.ranking = ranking
 
-    def forward(self, scores: Scores) -> Lesson:
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson for ``scores`` of one student and M mentors."""
         per_sample = sample_score(scores.values, scores.labelled)
         compared = self._compared(scores, per_sample)
-        ranks = member_ranks(compared, self.decimals)
+        ordinal = self.ranking == 'ordinal'
+        ranks = member_ranks(ordinal_positions(compared) if ordinal else compared, self.decimals)
         active = active_mentors(ranks, self.strict)
         if self.min_score is not None:
             active = active & scores.right(per_sample, self.min_score)
@@ -116,14 +133,34 @@ class UniformFilter(nn.Module):
         self.weight = weight
         self.task_weight = task_weight
 
-    def forward(self, scores: Scores) -> Lesson:
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson; ranks are those of the samples' scores, for the log."""
         ranks = member_ranks(sample_score(scores.values, scores.labelled))
         weight = 1 / max(len(ranks) - 1, 1) if self.weight is None else self.weight
-        active = torch.ones_like(ranks[1:], dtype=torch.bool)
-        return Lesson(
-            active,
-            torch.full_like(ranks[1:], weight),
-            ranks,
-            torch.full_like(ranks[0, :, 0], self.task_weight),
-        )
+        return _everyone(ranks, torch.full_like(ranks[1:], weight), self.task_weight)
+
+
+def _everyone(ranks: Tensor, weight: Tensor, task_weight: float) -> Lesson:
+    """A lesson in which every mentor is active."""
+    active = torch.ones_like(weight, dtype=torch.bool)
+    return Lesson(active, weight, ranks, torch.full_like(ranks[0, :, 0], task_weight))
+
+
+@MODELS.register_module()
+class ConfidenceFilter(nn.Module):
+    """Every mentor teaches, the more the lower its cross-entropy on the sample (CA-MKD)."""
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson; ranks are those of the samples' scores, for the log."""
+        per_sample = sample_score(scores.values, scores.labelled)
+        return _everyone(member_ranks(per_sample), confidence_weights(per_sample[1:]), 1.0)
+
+
+@MODELS.register_module()
+class EntropyFilter(nn.Module):
+    """Every mentor teaches, the more the surer it is, whether right or wrong (EBKD)."""
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson from the mentors' logits, each ``(N, K, D)``."""
+        ranks = member_ranks(sample_score(scores.values, scores.labelled))
+        return _everyone(ranks, entropy_weights(mentors), 1.0)

@@ -1,9 +1,11 @@
 """Mentoring rules: they give each lesson its temperature."""
 
+from typing import Optional, Sequence, Tuple
+
 from torch import Tensor, nn
 
 from .filters import Lesson
-from .functional import adaptive_temperature
+from .functional import adaptive_temperature, dynamic_temperatures
 from .registry import MODELS
 
 
@@ -26,7 +28,9 @@ class AdaptiveMentoring(nn.Module):
             )
         self.alpha = alpha
 
-    def forward(self, lesson: Lesson) -> Tensor:
+    def forward(
+        self, lesson: Lesson, student: Optional[Tensor] = None, mentors: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Temperatures ``(M, N, K')``."""
         return adaptive_temperature(lesson.ranks, lesson.active, self.alpha)
 
@@ -48,6 +52,38 @@ class FixedMentoring(nn.Module):
             raise ValueError(f'mentoring.tau={tau} is not positive')
         self.tau = tau
 
-    def forward(self, lesson: Lesson) -> Tensor:
+    def forward(
+        self, lesson: Lesson, student: Optional[Tensor] = None, mentors: Sequence[Tensor] = ()
+    ) -> Tensor:
         """Temperatures ``(M, N, K')``."""
         return lesson.ranks.new_full(lesson.active.shape, self.tau)
+
+
+@MODELS.register_module()
+class DTKDMentoring(nn.Module):
+    """Dynamic temperatures from the largest logits, one for each side (DTKD).
+
+    Args:
+        tau: The reference temperature, positive.
+
+    Raises:
+        ValueError: If tau is not positive.
+    """
+
+    def __init__(self, tau: float) -> None:
+        super().__init__()
+        if tau <= 0:
+            raise ValueError(f'mentoring.tau={tau} is not positive')
+        self.tau = tau
+
+    def forward(
+        self, lesson: Lesson, student: Tensor, mentors: Sequence[Tensor]
+    ) -> Tuple[Tensor, Tensor]:
+        """The mentors' and the student's temperatures, each ``(M, N, K)``.
+
+        Args:
+            lesson: Not looked at.
+            student: Logits ``(N, K, D)``.
+            mentors: M logits ``(N, K, D)``.
+        """
+        return dynamic_temperatures(student, mentors, self.tau)

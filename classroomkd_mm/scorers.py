@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 import torch
 from torch import Tensor, nn
 
-from .functional import keypoint_pck, keypoint_similarity
+from .functional import keypoint_pck, keypoint_similarity, true_class_probability
 from .registry import MODELS
 
 NORMS = ('bbox', 'torso', 'head')
@@ -21,12 +21,14 @@ class Scores:
         labelled: bool ``(N, K)``, which of them count.
         geometric: Whether a batch's score is the geometric mean of its samples'.
         correct: bool ``(M, N)``, for tasks where a mentor is right or wrong; None elsewhere.
+        target: The true class ``(N, K)``, for tasks that have one; None elsewhere.
     """
 
     values: Tensor
     labelled: Tensor
     geometric: bool = False
     correct: Optional[Tensor] = None
+    target: Optional[Tensor] = None
 
     def right(self, per_sample: Tensor, min_score: float) -> Tensor:
         """Bool ``(M, N, 1)``: the mentor itself is right."""
@@ -54,6 +56,37 @@ class PoseTruth:
     head: Optional[Tensor] = None
 
 
+@dataclass(frozen=True)
+class ClassTruth:
+    """What is known of a batch of pictures.
+
+    Attributes:
+        label: The true class ``(N,)``, or soft labels ``(N, C)`` (mixup, cutmix).
+    """
+
+    label: Tensor
+
+
+@MODELS.register_module()
+class TrueClassScorer(nn.Module):
+    """The true class's probability; with soft labels ``exp(sum_c y_c log p_c)``."""
+
+    truth = ClassTruth
+
+    def forward(self, logits: Tensor, truth: ClassTruth) -> Scores:
+        """Score ``(1 + M, N, C)`` logits."""
+        values = true_class_probability(logits, truth.label)[..., None]
+        soft = truth.label.dim() > 1
+        label = truth.label.argmax(-1) if soft else truth.label
+        return Scores(
+            values,
+            torch.ones_like(values[0], dtype=torch.bool),
+            geometric=True,
+            correct=logits[1:].argmax(-1) == label,
+            target=label[:, None],
+        )
+
+
 @MODELS.register_module()
 class OKSScorer(nn.Module):
     """Object Keypoint Similarity against the ground truth, as COCO computes it.
@@ -61,6 +94,8 @@ class OKSScorer(nn.Module):
     Args:
         sigmas: Per-keypoint constants; the data set's own (from its metainfo) if None.
     """
+
+    truth = PoseTruth
 
     def __init__(self, sigmas: Optional[Sequence[float]] = None) -> None:
         super().__init__()
@@ -101,6 +136,8 @@ class PCKScorer(nn.Module):
     Raises:
         ValueError: For an unknown norm.
     """
+
+    truth = PoseTruth
 
     def __init__(self, thr: float = 0.2, norm: str = 'bbox') -> None:
         super().__init__()

@@ -21,9 +21,13 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 
 
 @pytest.fixture(autouse=True)
-def mmpose_scope():
-    """Run each test in MMPose's default scope, as a run with an MMPose config is."""
-    with DefaultScope.overwrite_default_scope('mmpose'):
+def default_scope(request):
+    """Run each test in a library's default scope, as a run with one of its configs is.
+
+    MMPose's, or the one that the test module names as ``SCOPE``.
+    """
+    scope = getattr(request.module, 'SCOPE', 'mmpose')
+    with DefaultScope.overwrite_default_scope(scope):
         yield
 
 

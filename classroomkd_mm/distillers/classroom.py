@@ -8,10 +8,11 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
 
 from ..filters import Lesson
+from ..losses import Temperature
 from ..mentors import Classroom, build_mentor
 from ..registry import MODELS, build_part
 from ..scorers import Scores
-from ..tasks import HeatmapTask
+from ..tasks import build_task
 
 # What the distiller takes over from its student, so that to an optimizer, a wrapper or a
 # checkpoint it *is* the student: same parameters, same names, same checkpoint conversions.
@@ -32,12 +33,14 @@ class ClassroomDistiller(BaseModel):
     ``predict`` and ``tensor`` modes, ``state_dict`` and parameters are the student's alone.
 
     Args:
-        student: Config of any MMPose top-down estimator with a heatmap head, unchanged.
+        student: Config of any MMPose top-down estimator with a heatmap head or any MMPretrain
+            classifier, unchanged.
         mentors: Each ``dict(name=, config=, checkpoint=)``, see :func:`build_mentor`.
         scorer: Config of the scorer; the task's default if None.
         knowledge_filter: Config of the filter; ``UniformFilter`` if None.
         mentoring: Config of the mentoring rule; temperature 1 if None.
         distill_loss: Config of the distillation loss.
+        data_preprocessor: The student's, where the config has it beside the model (MMPretrain).
 
     Raises:
         ValueError: For mentors that cannot teach this student.
@@ -51,10 +54,13 @@ class ClassroomDistiller(BaseModel):
         knowledge_filter: Optional[dict] = None,
         mentoring: Optional[dict] = None,
         distill_loss: Optional[dict] = None,
+        data_preprocessor: Optional[dict] = None,
     ) -> None:
         super().__init__()
+        if data_preprocessor is not None:
+            student = {'data_preprocessor': data_preprocessor, **student}
         self._become(MMENGINE_MODELS.build(student))
-        self.task = HeatmapTask(self.student)
+        self.task = build_task(self.student)
         self.__dict__['mentors'] = Classroom(
             build_mentor(cfg, i, self.data_preprocessor) for i, cfg in enumerate(mentors)
         )
@@ -69,6 +75,7 @@ class ClassroomDistiller(BaseModel):
             mentoring=mentoring or dict(type='FixedMentoring', tau=1.0),
             distill_loss=distill_loss or dict(type='KLDistillLoss'),
         )
+        self.task.check_scorer(self.scorer)
 
     def _become(self, student: nn.Module) -> None:
         for table in STUDENT_TABLES:
@@ -111,24 +118,23 @@ class ClassroomDistiller(BaseModel):
         Returns:
             ``loss_task_*`` (the head's own losses), ``loss_distill``, and ``classroom/*``.
         """
-        feats = self.student.extract_feat(inputs)
-        output = self.student.head.forward(feats)
+        feats, output = self.task.forward(self.student, inputs)
         taught = [mentor(inputs) for mentor in self.mentors]
         outputs = [mentor_output for mentor_output, _ in taught]
         with torch.autocast(inputs.device.type, enabled=False):
             scores = self._score(output, outputs, data_samples)
-            lesson = self.knowledge_filter(scores)
+            student = self.task.logits(output, output)
+            logits = [self.task.logits(out, output, m) for m, out in zip(self.mentors, outputs)]
+            lesson = self.knowledge_filter(scores, logits)
             if taught:
                 lesson = lesson.keep(torch.stack([healthy for _, healthy in taught]))
-            temperature = self.mentoring(lesson)
-            logits = [self.task.logits(out, output, m) for m, out in zip(self.mentors, outputs)]
+            temperature = self.mentoring(lesson, student.detach(), logits)
             distill = self.distill_loss(
-                self.task.logits(output, output), logits, lesson, temperature, scores.labelled
+                student, logits, lesson, temperature, scores.labelled, scores.target
             )
         losses = self.task.task_loss(self.student, feats, output, data_samples, lesson.task_weight)
-        losses = {key.replace('loss_', 'loss_task_', 1): value for key, value in losses.items()}
         return dict(
-            losses,
+            _as_task_losses(losses),
             loss_distill=distill,
             **self._statistics(scores, lesson, temperature, [h for _, h in taught]),
         )
@@ -141,8 +147,10 @@ class ClassroomDistiller(BaseModel):
 
     @torch.no_grad()
     def _statistics(
-        self, scores: Scores, lesson: Lesson, temperature: Tensor, healthy: Sequence[Tensor]
+        self, scores: Scores, lesson: Lesson, temperature: Temperature, healthy: Sequence[Tensor]
     ) -> Dict[str, Tensor]:
+        if isinstance(temperature, tuple):
+            temperature = temperature[0]  # the mentors'
         values = scores.values * scores.labelled
         mean = values.sum((1, 2)) / scores.labelled.sum().clamp(min=1)
         stats = {'classroom/student_score': mean[0]}
@@ -162,6 +170,14 @@ class ClassroomDistiller(BaseModel):
                 }
             )
         return stats
+
+
+def _as_task_losses(losses: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """The head's losses as ``loss_task*``: loss_kpt is loss_task_kpt, loss is loss_task."""
+    return {
+        key.replace('loss', 'loss_task', 1) if 'loss' in key else key: value
+        for key, value in losses.items()
+    }
 
 
 def _refuse_mismatch(module: nn.Module, keys: Any) -> None:

@@ -1,21 +1,29 @@
 """Pure tensor functions of the method; torch is all they import."""
 
-from .distillation import kl_distill, mse_distill
+from .distillation import dist_distill, dkd_distill, kl_distill, mse_distill
 from .heatmaps import decode_heatmaps, resample_heatmaps
-from .ranks import active_mentors, batch_score, member_ranks, sample_score
-from .scores import keypoint_pck, keypoint_similarity
-from .temperatures import adaptive_temperature
+from .ranks import active_mentors, batch_score, member_ranks, ordinal_positions, sample_score
+from .scores import keypoint_pck, keypoint_similarity, true_class_probability
+from .temperatures import adaptive_temperature, dynamic_temperatures
+from .weights import confidence_weights, entropy_weights
 
 __all__ = [
     'active_mentors',
     'adaptive_temperature',
     'batch_score',
+    'confidence_weights',
     'decode_heatmaps',
+    'dist_distill',
+    'dkd_distill',
+    'dynamic_temperatures',
+    'entropy_weights',
     'keypoint_pck',
     'keypoint_similarity',
     'kl_distill',
     'member_ranks',
     'mse_distill',
+    'ordinal_positions',
     'resample_heatmaps',
     'sample_score',
+    'true_class_probability',
 ]

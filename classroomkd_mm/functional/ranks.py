@@ -56,6 +56,21 @@ def member_ranks(scores: Tensor, decimals: Optional[int] = None) -> Tensor:
     return share * (scores.shape[0] - 1)
 
 
+def ordinal_positions(scores: Tensor) -> Tensor:
+    """Each member's place from the bottom: 1 for the worst, 1 + M for the best.
+
+    Equal scores share the higher place; a score of 0 has place 0, it earns no rank.
+
+    Args:
+        scores: ``(1 + M, ...)``.
+
+    Returns:
+        Places as floats, shaped as ``scores``; :func:`member_ranks` turns them into ranks.
+    """
+    beaten = (scores[None] <= scores[:, None]).sum(1)
+    return torch.where(scores > 0, beaten, 0).to(scores.dtype)
+
+
 def active_mentors(ranks: Tensor, strict: bool = False) -> Tensor:
     """Mentors that may teach: ``r_m >= r_s`` (``>`` if strict) and ``r_m > 0``.
 

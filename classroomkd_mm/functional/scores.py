@@ -4,6 +4,24 @@ import torch
 from torch import Tensor
 
 
+def true_class_probability(logits: Tensor, target: Tensor) -> Tensor:
+    """Probability of the true class, ``exp(-cross entropy)``.
+
+    Args:
+        logits: ``(..., N, C)``.
+        target: Class indices ``(N,)``, or soft labels ``(N, C)``: ``exp(sum_c y_c log p_c)``.
+
+    Returns:
+        ``(..., N)`` in [0, 1].
+    """
+    log_p = logits.log_softmax(-1)
+    if target.dim() == 1:
+        index = target.expand(logits.shape[:-1])[..., None]
+        return log_p.gather(-1, index).squeeze(-1).exp()
+    # A class without weight adds nothing, however improbable it is.
+    return torch.where(target > 0, target * log_p, 0).sum(-1).exp()
+
+
 def keypoint_similarity(keypoints: Tensor, target: Tensor, area: Tensor, sigmas: Tensor) -> Tensor:
     """Per-keypoint Object Keypoint Similarity, ``exp(-d^2 / (2 a (2 sigma)^2))``.
 

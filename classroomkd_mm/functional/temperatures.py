@@ -1,5 +1,7 @@
 """Mentoring: how gently an active mentor teaches."""
 
+from typing import Sequence, Tuple
+
 import torch
 from torch import Tensor
 
@@ -19,3 +21,29 @@ def adaptive_temperature(ranks: Tensor, active: Tensor, alpha: float) -> Tensor:
     best = torch.maximum(student, mentors)
     gap = (mentors - student) / torch.where(best > 0, best, 1)
     return torch.where(active, 1 + alpha * gap, 1)
+
+
+def dynamic_temperatures(
+    student: Tensor, mentors: Sequence[Tensor], tau: float
+) -> Tuple[Tensor, Tensor]:
+    """DTKD: ``2 tau x / (x + y)`` for the student, ``2 tau y / (x + y)`` for a mentor.
+
+    x and y are their largest logits (arXiv 2404.12711). Where one of them is not positive the ratio
+    means nothing, and both temperatures are ``tau``.
+
+    Args:
+        student: Logits ``(N, K, D)``.
+        mentors: M logits ``(N, K, D)``.
+        tau: The reference temperature.
+
+    Returns:
+        The mentors' and the student's temperatures, each ``(M, N, K)``.
+    """
+    x = student.amax(-1).expand(len(mentors), *student.shape[:2])
+    y = torch.stack([logits.amax(-1) for logits in mentors]) if len(mentors) else x
+    sound = (x > 0) & (y > 0)
+    total = torch.where(sound, x + y, 1)
+    return (
+        torch.where(sound, 2 * tau * y / total, tau),
+        torch.where(sound, 2 * tau * x / total, tau),
+    )

@@ -69,10 +69,8 @@ class ClassroomHook(Hook):
             ValueError: Where the data set lacks what the scorer needs.
         """
         model = distiller_of(runner, type(self).__name__)
-        dataset = runner.train_dataloader.dataset
-        model.task.dataset_meta = dataset.metainfo
         with same_random_state():
-            model.task.check_data(model.scorer, [dataset[0]['data_samples']])
+            model.task.check_data(model.scorer, runner.train_dataloader.dataset)
         self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:

@@ -15,11 +15,12 @@ ASPECT_TOLERANCE = 0.01
 
 
 def _norm(preprocessor: nn.Module) -> Tuple[Tensor, Tensor, bool]:
-    """Mean and std (3,) in the network's channel order, and whether that order is RGB."""
-    zeros = torch.zeros(3)
-    mean = getattr(preprocessor, 'mean', zeros).detach().flatten().float()
-    std = getattr(preprocessor, 'std', zeros + 1).detach().flatten().float()
-    return mean.expand(3), std.expand(3), bool(preprocessor._channel_conversion)
+    """Mean and std, in the network's channel order, and whether that order is RGB."""
+    mean = getattr(preprocessor, 'mean', torch.zeros(1)).detach().flatten().float()
+    std = getattr(preprocessor, 'std', torch.ones(1)).detach().flatten().float()
+    # MMPretrain's preprocessor has to_rgb, MMEngine's (and MMPose's) has _channel_conversion.
+    rgb = getattr(preprocessor, 'to_rgb', getattr(preprocessor, '_channel_conversion', False))
+    return mean, std, bool(rgb)
 
 
 class Mentor:
@@ -29,23 +30,35 @@ class Mentor:
         name: How logs call it.
         network: A stock model; put in eval mode, its parameters frozen.
         preprocessor: The student's data preprocessor, whose output the mentor is shown.
+        classes: Names of the mentor's classes, where they are not the student's.
 
     Attributes:
+        has_norm: Whether its data preprocessor says what normalisation it expects.
+        class_index: Where each of the student's classes is among the mentor's.
         scale: The student's input pixels per pixel of this mentor's heatmaps (x, y).
     """
 
-    def __init__(self, name: str, network: nn.Module, preprocessor: nn.Module) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        preprocessor: nn.Module,
+        classes: Optional[Sequence[str]] = None,
+    ) -> None:
         self.name = name
+        self.classes = classes
+        self.class_index: Optional[Tensor] = None
         self.network = network.eval().requires_grad_(False)
         self.scale = (1.0, 1.0)
         self.input_size: Optional[Tuple[Tuple[int, int], Tuple[float, float]]] = None
         mean_s, std_s, rgb_s = _norm(preprocessor)
         mean_m, std_m, rgb_m = _norm(network.data_preprocessor)
+        self.has_norm = hasattr(network.data_preprocessor, 'mean')
         self.flip_channels = rgb_s != rgb_m
         if self.flip_channels:
             mean_s, std_s = mean_s.flip(0), std_s.flip(0)
-        self.gain = (std_s / std_m).view(3, 1, 1)
-        self.bias = ((mean_s - mean_m) / std_m).view(3, 1, 1)
+        self.gain = (std_s / std_m).view(-1, 1, 1)
+        self.bias = ((mean_s - mean_m) / std_m).view(-1, 1, 1)
         self.same_norm = bool((self.gain == 1).all() and (self.bias == 0).all())
 
     def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> None:
@@ -66,6 +79,8 @@ class Mentor:
         """Move or cast with the student (``nn.Module._apply``)."""
         self.network._apply(fn)
         self.gain, self.bias = fn(self.gain), fn(self.bias)
+        if self.class_index is not None:
+            self.class_index = fn(self.class_index)
 
     def adapt(self, inputs: Tensor) -> Tensor:
         """The student's inputs ``(N, 3, H, W)`` in this mentor's convention."""
@@ -128,11 +143,16 @@ def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
         raise TypeError(
             f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'
         )
-    return config.get('model', config), config.get('default_scope', None)
+    model = Config(dict(model=config.get('model', config))).model.to_dict()
+    if 'data_preprocessor' in config and 'model' in config:  # MMPretrain's, as its runner does
+        model.setdefault('data_preprocessor', config['data_preprocessor'])
+    return model, config.get('default_scope', None)
 
 
 def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     """Build a mentor from ``dict(name=..., config=..., checkpoint=PATH | URL | None)``.
+
+    A classifier with another class list also takes ``classes``, the names of its classes in order.
 
     Args:
         cfg: The mentor's settings.
@@ -143,11 +163,11 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
         ValueError: For a setting that is missing or unknown, and see :func:`load_weights`.
     """
     who = f'mentors[{position}]'
-    unknown = set(cfg) - {'name', 'config', 'checkpoint'}
+    unknown = set(cfg) - {'name', 'config', 'checkpoint', 'classes'}
     if unknown or 'config' not in cfg or 'checkpoint' not in cfg:
         raise ValueError(
-            f'{who} takes name, config and checkpoint (checkpoint=None for random '
-            f'weights), got {sorted(cfg)}'
+            f'{who} takes name, config, checkpoint (None for random weights) and classes, '
+            f'got {sorted(cfg)}'
         )
     name = cfg.get('name', f'mentor{position}')
     who = f'mentor {name!r}'
@@ -155,12 +175,11 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     network = _build_network(model, scope)
     if cfg['checkpoint'] is not None:
         load_weights(network, str(cfg['checkpoint']), who)
-    return Mentor(name, network, preprocessor)
+    return Mentor(name, network, preprocessor, cfg.get('classes'))
 
 
 def _build_network(model: dict, scope: Optional[str]) -> nn.Module:
     # A mentor's backbone weights (init_cfg) would be fetched only to be overwritten.
-    model = Config(dict(model=model)).model.to_dict()
     model.get('backbone', {}).pop('init_cfg', None)
     with DefaultScope.overwrite_default_scope(scope):  # None keeps the run's own
         return MMENGINE_MODELS.build(model)

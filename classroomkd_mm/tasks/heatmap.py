@@ -8,16 +8,7 @@ from torch import Tensor, nn
 
 from ..functional import decode_heatmaps, resample_heatmaps
 from ..scorers import PoseTruth, Scores
-
-
-@contextmanager
-def replayed(head: nn.Module, output: Tensor) -> Iterator[None]:
-    """Let ``head.loss`` see an output that is already computed instead of computing it again."""
-    head.forward = lambda feats: output
-    try:
-        yield
-    finally:
-        del head.forward
+from .base import Task, replayed
 
 
 @contextmanager
@@ -115,7 +106,7 @@ def _true_keypoints(data_samples: Sequence[Any], stack: Any, scale: Tuple[float,
     return decode_heatmaps(heatmaps.float(), scale)
 
 
-class HeatmapTask:
+class HeatmapTask(Task):
     """MMPose's top-down estimators with a heatmap head.
 
     Args:
@@ -126,6 +117,7 @@ class HeatmapTask:
     """
 
     default_scorer = dict(type='OKSScorer')
+    truth = PoseTruth
 
     def __init__(self, student: nn.Module) -> None:
         check_heatmap_head(student, 'student')
@@ -133,7 +125,7 @@ class HeatmapTask:
         self.input_size = tuple(int(v) for v in codec.input_size)
         self.scale = tuple(float(v) for v in codec.scale_factor)
         self.num_keypoints = num_keypoints(student)
-        self.dataset_meta: Optional[dict] = student.metainfo
+        self.dataset_meta = student.metainfo
 
     def admit(self, mentor: Any) -> None:
         """Check that a mentor's heatmaps can be carried over to the student's, and how.
@@ -153,14 +145,21 @@ class HeatmapTask:
         ratio = [ours / theirs for ours, theirs in zip(self.input_size, codec.input_size)]
         mentor.scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
 
-    def check_data(self, scorer: nn.Module, data_samples: Sequence[Any]) -> None:
-        """Score the ground truth itself, so that what the data lack shows before training.
+    def check_data(self, scorer: nn.Module, dataset: Any) -> None:
+        """Score the first sample's truth itself, so that what the data lack shows before training.
 
         Raises:
             ValueError: The scorer's.
         """
-        truth = ground_truth(data_samples, self.scale, torch.device('cpu'))
-        scorer(truth.keypoints[None], truth, self._metainfo(data_samples))
+        self.dataset_meta = dataset.metainfo
+        samples = [dataset[0]['data_samples']]
+        truth = ground_truth(samples, self.scale, torch.device('cpu'))
+        scorer(truth.keypoints[None], truth, self._metainfo(samples))
+
+    def forward(self, student: nn.Module, inputs: Tensor) -> Tuple[Any, Tensor]:
+        """What the head was given, and its heatmaps."""
+        feats = student.extract_feat(inputs)
+        return feats, student.head.forward(feats)
 
     def score(
         self,

@@ -303,7 +303,10 @@ def test_a_checkpoint_of_another_network_is_an_error(build):
     'change, message',
     [
         (dict(student=dict(head=dict(decoder=None))), 'student needs a heatmap head'),
-        (dict(mentors=[dict(name='m', config={})]), 'checkpoint=None for random weights'),
+        (
+            dict(mentors=[dict(name='m', config={})]),
+            'checkpoint .None for random weights. and classes',
+        ),
         (
             dict(knowledge_filter=dict(type='KnowledgeFilter', granularity='epoch')),
             "granularity='epoch' is unknown",

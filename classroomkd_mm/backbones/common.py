@@ -1,0 +1,14 @@
+"""What the CIFAR backbones share."""
+
+from torch import nn
+
+# He's normal initialisation over a convolution's outputs, as the literature trains them.
+INIT = [
+    dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
+    dict(type='Constant', layer='BatchNorm2d', val=1, bias=0),
+]
+
+
+def conv(width_in: int, width: int, size: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution without bias that keeps the picture's size at stride 1."""
+    return nn.Conv2d(width_in, width, size, stride, size // 2, groups=groups, bias=False)
