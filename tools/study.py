@@ -1,8 +1,9 @@
-"""Compare methods over seeds: train, test, and print mean, deviation and paired difference.
+"""Compare methods over seeds: mean, deviation and paired difference.
 
 A study is a Python config with `metric`, `reference` and `runs`; each run names a config and the
-settings that it changes. Every run is tools/train.py and tools/test.py on a config written to
-its work dir. An interrupted study goes on where it stopped; finished runs are not repeated.
+settings that it changes. Every run is tools/train.py on a config written to its work dir, which
+evaluates the student once, after its last epoch, on the split that is asked for. An interrupted
+study goes on where it stopped; finished runs are not repeated.
 """
 
 import argparse
@@ -72,42 +73,60 @@ def variants(runs: Dict[str, dict], grid: Sequence[Sequence[str]]) -> Dict[str, 
 
 
 def run_config(run: dict, seed: int, split: str) -> Config:
-    """The run's whole config; its test loop reads the split that is asked for."""
+    """The run's whole config; it evaluates once, at the end, on the split that is asked for."""
     cfg = Config.fromfile(run['config'])
     # A copy: merging takes `_delete_` out of the options, which the next seed needs as well.
     cfg.merge_from_dict({**copy.deepcopy(run.get('options', {})), 'randomness.seed': seed})
-    if split == 'val':
-        cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+    cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
+    if split == 'test':
+        cfg.val_dataloader, cfg.val_evaluator = cfg.test_dataloader, cfg.test_evaluator
     return cfg
 
 
-def measure(run: dict, seed: int, split: str, folder: Path) -> Dict[str, float]:
-    """Train and test a run unless it is done; its metrics."""
-    result = folder / f'{split}.json'
+def measure(run: dict, seed: int, split: str, metric: str, folder: Path) -> float:
+    """Train and evaluate a run unless it is done; its metric."""
+    result = folder / 'metrics.json'
     if not result.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / 'config.py'
         run_config(run, seed, split).dump(str(config))
-        _call(folder, 'train', str(config), '--work-dir', str(folder), '--no-validate', '--resume')
-        checkpoint = (folder / 'last_checkpoint').read_text().strip()
-        _call(
-            folder, 'test', str(config), checkpoint, '--work-dir', str(folder), '--out', str(result)
-        )
-        Path(checkpoint).unlink()  # a study has many runs, and repeats any of them by its seed
-    return json.loads(result.read_text())
+        _train(config, folder)
+        # A study has many runs and can repeat any of them by its seed: checkpoints are not kept.
+        for checkpoint in folder.glob('epoch_*.pth'):
+            checkpoint.unlink()
+        result.write_text(json.dumps(last_evaluation(folder, metric)))
+    return json.loads(result.read_text())[metric]
 
 
-def _call(folder: Path, tool: str, *args: str) -> None:
-    log = folder / f'{tool}.log'
+def last_evaluation(folder: Path, metric: str) -> Dict[str, float]:
+    """The last record with the metric in MMEngine's scalars files.
+
+    Raises:
+        SystemExit: Where the evaluator does not report the metric.
+    """
+    lines = [
+        line
+        for path in sorted(folder.glob('*/vis_data/scalars.json'))
+        for line in path.read_text().splitlines()
+    ]
+    records = [record for record in map(json.loads, lines) if metric in record]
+    if not records:
+        raise SystemExit(f"the study's metric={metric!r} is not reported in {folder}")
+    return records[-1]
+
+
+def _train(config: Path, folder: Path) -> None:
+    log = folder / 'train.log'
+    command = ['tools/train.py', str(config), '--work-dir', str(folder), '--resume']
     with log.open('w') as file:
         done = subprocess.run(
-            [sys.executable, f'tools/{tool}.py', *args],
+            [sys.executable, *command],
             stdout=file,
             stderr=subprocess.STDOUT,
             env=dict(os.environ, OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1')),
         )
     if done.returncode:
-        raise SystemExit(f'{tool} failed, see {log}:\n{log.read_text()[-2000:]}')
+        raise SystemExit(f'training failed, see {log}:\n{log.read_text()[-2000:]}')
 
 
 def summarise(results: Dict[str, List[float]], reference: Optional[str]) -> List[List[str]]:
@@ -159,7 +178,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     # Seed by seed: an unfinished study compares all methods on the same seeds.
     for step, (seed, name) in enumerate(((s, n) for s in range(args.seeds) for n in runs), 1):
         print(f'[{step}/{args.seeds * len(runs)}] {name}, seed {seed}: ', end='', flush=True)
-        value = measure(runs[name], seed, args.split, root / name / f'seed_{seed}')[study.metric]
+        folder = root / name / f'seed_{seed}'
+        value = measure(runs[name], seed, args.split, study.metric, folder)
         print(f'{study.metric} {value:.4f}', flush=True)
         results[name].append(value)
     table = markdown(summarise(results, study.get('reference')))

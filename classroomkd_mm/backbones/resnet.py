@@ -37,6 +37,7 @@ class CIFARResNet(BaseModule):
     Args:
         depth: ``6 n + 2``.
         widths: Channels of the stem and of the three stages.
+        in_channels: Channels of the picture.
 
     Raises:
         ValueError: For another depth.
@@ -46,12 +47,13 @@ class CIFARResNet(BaseModule):
         self,
         depth: int,
         widths: Tuple[int, int, int, int] = (16, 16, 32, 64),
+        in_channels: int = 3,
         init_cfg: object = INIT,
     ) -> None:
         super().__init__(init_cfg)
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f'CIFARResNet: depth={depth} is not 6 n + 2')
-        self.conv1 = conv(3, widths[0], 3)
+        self.conv1 = conv(in_channels, widths[0], 3)
         self.bn1 = nn.BatchNorm2d(widths[0])
         for stage in (1, 2, 3):
             blocks = [BasicBlock(widths[stage - 1], widths[stage], 1 if stage == 1 else 2)]
@@ -59,6 +61,6 @@ class CIFARResNet(BaseModule):
             self.add_module(f'layer{stage}', nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> Tuple[Tensor]:
-        """``(N, 3, 32, 32)`` to one feature map ``(N, widths[3], 8, 8)``."""
+        """``(N, in_channels, 32, 32)`` to one feature map ``(N, widths[3], 8, 8)``."""
         x = F.relu(self.bn1(self.conv1(x)))
         return (self.layer3(self.layer2(self.layer1(x))),)

@@ -34,7 +34,7 @@ def load_weights(network: nn.Module, checkpoint: str, who: str) -> None:
     path = path.expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{who}: checkpoint={checkpoint!r} does not exist')
-    _load_matching(network, read_state_dict(path, who), f'{who}: checkpoint={checkpoint!r}')
+    load_matching(network, read_state_dict(path, who), f'{who}: checkpoint={checkpoint!r}')
 
 
 def fetch(url: str) -> Path:
@@ -51,27 +51,41 @@ def fetch(url: str) -> Path:
     return path
 
 
-def read_state_dict(path: Path, who: str) -> Dict[str, Any]:
-    """The weights in a checkpoint file, without running any code the file may carry.
+def read_checkpoint(path: Path, who: str) -> Any:
+    """A checkpoint file's content, without running any code that it may carry.
 
     Raises:
-        ValueError: Where the file is truncated, unsafe, or holds no weights.
+        ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
     try:
         with torch.serialization.safe_globals([*get_torch_safe_globals(), *NUMPY_TYPES]):
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
+            return torch.load(path, map_location='cpu', weights_only=True)
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(
             f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint '
             f'(truncated, or not one): {error}'
         ) from error
+
+
+def read_state_dict(path: Path, who: str) -> Dict[str, Any]:
+    """The weights in a checkpoint file.
+
+    Raises:
+        ValueError: Where the file is truncated, unsafe, or holds no weights.
+    """
+    content = read_checkpoint(path, who)
     weights = content.get('state_dict', content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ValueError(f'{who}: checkpoint={str(path)!r} holds no state_dict')
     return weights
 
 
-def _load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> None:
+def load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> None:
+    """Load weights into a network; every key and shape must fit.
+
+    Raises:
+        ValueError: Naming ``what`` and the keys.
+    """
     mismatch: List[str] = []
 
     def note(module: nn.Module, keys: Any) -> None:
@@ -82,10 +96,19 @@ def _load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> No
     try:
         mmengine_load_state_dict(network, weights, strict=True)
     except RuntimeError as error:
+        mismatch.extend(_named('wrongly shaped', _wrongly_shaped(network, weights)))
         detail = ', '.join(mismatch) or str(error)
         raise ValueError(f'{what} is of another network: {detail}') from error
     finally:
         handle.remove()
+
+
+def _wrongly_shaped(network: nn.Module, weights: Dict[str, Any]) -> List[str]:
+    return [
+        f'{key}: {tuple(weights[key].shape)}, not {tuple(own.shape)}'
+        for key, own in network.state_dict().items()
+        if key in weights and weights[key].shape != own.shape
+    ]
 
 
 def _named(kind: str, keys: List[str]) -> List[str]:

@@ -1,22 +1,23 @@
-# Every method on the embedded data, after `make demo` (its mentors and its schedule):
+# Every method on the embedded data, half the demo's schedule, with the demo's mentors. After `make demo`:
 #   python tools/study.py configs/study/synthetic_pose.py --seeds 5
 metric = 'coco/AP'
 reference = 'aver'
-classroom = 'configs/demo/classroom.py'
-runs = dict(
-    alone=dict(config='configs/demo/alone.py'),
-    kd_best=dict(config='configs/demo/aver.py', options={'model.mentors': [
-        dict(name='large', config='configs/demo/mentor_large.py',
-             checkpoint='work_dirs/demo/mentor_large/epoch_12.pth')]}),
-    aver=dict(config='configs/demo/aver.py'),
-    classroom=dict(config=classroom),
-    classroom_batch=dict(
-        config=classroom, options={'model.knowledge_filter.granularity': 'batch'}),
-    classroom_keypoint=dict(
-        config=classroom, options={'model.knowledge_filter.granularity': 'keypoint'}),
-    no_mentoring=dict(
-        config=classroom,
-        options={'model.mentoring': dict(_delete_=True, type='FixedMentoring', tau=1.0)}),
-    no_filter=dict(
-        config=classroom,
-        options={'model.knowledge_filter': dict(_delete_=True, type='UniformFilter')}))
+_classroom = 'configs/demo/classroom.py'
+_large = dict(name='large', config='configs/demo/mentor_large.py',
+              checkpoint='work_dirs/demo/mentor_large/epoch_12.pth')
+_changes = dict(
+    alone=('configs/demo/alone.py', {}),
+    kd_best=('configs/demo/aver.py', {'model.mentors': [_large]}),
+    aver=('configs/demo/aver.py', {}),
+    classroom=(_classroom, {}),
+    classroom_batch=(_classroom, {'model.knowledge_filter.granularity': 'batch'}),
+    classroom_keypoint=(_classroom, {'model.knowledge_filter.granularity': 'keypoint'}),
+    no_mentoring=(_classroom, {
+        'model.mentoring': dict(_delete_=True, type='FixedMentoring', tau=1.0)}),
+    no_filter=(_classroom, {
+        'model.knowledge_filter': dict(_delete_=True, type='UniformFilter')}))
+_schedule = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
+             'train_dataloader.num_workers': 1}
+runs = {
+    name: dict(config=config, options={**_schedule, **options})
+    for name, (config, options) in _changes.items()}

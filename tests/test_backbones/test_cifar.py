@@ -10,12 +10,14 @@ import torch
 from mmengine.registry import MODELS
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
+from classroomkd_mm.mentors import load_weights
 
 SCOPE = 'mmpretrain'
 GOLDEN = Path(__file__).parents[3] / 'shared/golden/cifar_networks.json'
 golden = json.loads(GOLDEN.read_text()) if GOLDEN.is_file() else {}
 needs_golden = pytest.mark.skipif(not golden, reason=f'{GOLDEN.name} is not beside the checkout')
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
+import convert_cifar_checkpoint as converter
 
 
 def seeded(text):
@@ -58,6 +60,40 @@ def test_every_network_builds_and_learns_from_any_number_of_classes(name):
     assert logits.shape == (2, 7)
     logits.sum().backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+@needs_golden
+@pytest.mark.parametrize('wrap', ['model', 'state_dict', 'net', None])
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_the_converter_reads_every_way_they_are_stored(tmp_path, wrap, prefix):
+    weights = {prefix + key: fill(key, shape) for key, shape in golden['vgg8']['keys']}
+    torch.save({wrap: weights, 'epoch': 240} if wrap else weights, tmp_path / 'theirs.pth')
+    converter.main(['vgg8', str(tmp_path / 'theirs.pth'), str(tmp_path / 'new/ours.pth')])
+    model = MODELS.build(cifar_classifier('vgg8')).eval()
+    load_weights(model, str(tmp_path / 'new/ours.pth'), 'mentor')
+    with torch.no_grad():
+        logits = model(torch.randn(2, 3, 32, 32, generator=seeded('open-input')), mode='tensor')
+    want = torch.tensor(golden['vgg8']['logits'])
+    assert (logits - want).abs().max() <= 1e-4 * want.abs().max()
+
+
+def test_the_converter_refuses_another_width_and_other_files(tmp_path):
+    model = MODELS.build(cifar_classifier('wrn_16_2'))
+    weights = {
+        key.replace('backbone.', '').replace('head.', ''): value
+        for key, value in model.state_dict().items()
+    }
+    torch.save(dict(model=weights), tmp_path / 'a.pth')
+    with pytest.raises(
+        SystemExit, match='read as wrn_16_1, is of another network: 1 unexp.* 63 wrongly shaped'
+    ):
+        converter.main(['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
+    with pytest.raises(SystemExit, match='unexpected keys'):
+        converter.main(['wrn_40_2', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
+    torch.save(dict(epoch=1), tmp_path / 'c.pth')
+    with pytest.raises(SystemExit, match="holds no weights under 'model'"):
+        converter.main(['vgg8', str(tmp_path / 'c.pth'), str(tmp_path / 'b.pth')])
+    assert not (tmp_path / 'b.pth').exists()
 
 
 def test_unknown_names_and_depths_are_named():

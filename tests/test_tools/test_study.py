@@ -29,9 +29,21 @@ def test_every_variant_of_every_study_differs_as_it_says():
 def test_the_split_is_the_one_asked_for():
     run = dict(config=str(ROOT / 'configs/demo/alone.py'))
     on_val, on_test = (study.run_config(run, 3, split) for split in ('val', 'test'))
-    assert 'val' in on_val.test_dataloader.dataset.ann_file
-    assert 'test' in on_test.test_dataloader.dataset.ann_file
+    for cfg, split in ((on_val, 'val'), (on_test, 'test')):
+        assert split in cfg.val_dataloader.dataset.ann_file and split in cfg.val_evaluator.ann_file
     assert on_val.randomness.seed == 3
+    assert on_val.train_cfg.val_interval == on_val.train_cfg.max_epochs
+
+
+def test_the_last_evaluation_counts(tmp_path):
+    scalars = tmp_path / '2026/vis_data/scalars.json'
+    scalars.parent.mkdir(parents=True)
+    scalars.write_text(
+        '{"loss": 1.0}\n{"coco/AP": 0.1}\n{"coco/AP": 0.2, "step": 6}\n{"lr": 0.1}\n'
+    )
+    assert study.last_evaluation(tmp_path, 'coco/AP')['coco/AP'] == 0.2
+    with pytest.raises(SystemExit, match="metric='accuracy/top1' is not reported in"):
+        study.last_evaluation(tmp_path, 'accuracy/top1')
 
 
 def test_a_grid_of_settings():

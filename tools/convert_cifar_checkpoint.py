@@ -1,0 +1,73 @@
+"""Turn a CIFAR checkpoint of the distillation literature into one of MMPretrain's classifier."""
+
+import argparse
+from pathlib import Path
+from typing import Dict, Optional, Sequence
+
+import torch
+from mmengine.registry import MODELS, DefaultScope
+from torch import Tensor
+
+from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
+from classroomkd_mm.mentors.checkpoint import load_matching, read_checkpoint
+
+EXAMPLES = """example:
+  python tools/convert_cifar_checkpoint.py resnet56 ckpt_epoch_240.pth mentors/resnet56.pth
+then, as a mentor of a CIFAR-100 student:
+  dict(name='resnet56', config='configs/cls/cifar100/plain_resnet56.py',
+       checkpoint='mentors/resnet56.pth')"""
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('name', choices=sorted(NETWORKS), metavar='NAME', help='the network')
+    parser.add_argument('src', help="the literature's checkpoint")
+    parser.add_argument('dst', help='the file to write')
+    return parser.parse_args(argv)
+
+
+def literature_weights(path: Path) -> Dict[str, Tensor]:
+    """The weights under 'model', 'state_dict' or 'net', or the file's whole content.
+
+    Raises:
+        ValueError: Where there are none.
+    """
+    content = read_checkpoint(path, 'src')
+    if isinstance(content, dict):
+        for key in ('model', 'state_dict', 'net'):
+            content = content.get(key, content)
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return content
+    raise ValueError(f"src={str(path)!r} holds no weights under 'model', 'state_dict' or 'net'")
+
+
+def convert(name: str, src: Path, dst: Path) -> None:
+    """Convert; every key and shape must fit the network.
+
+    Raises:
+        ValueError: Where they do not: another network, or one of another width.
+    """
+    weights = literature_to_ours(name, literature_weights(src))
+    classes = weights['head.fc.weight'].shape[0] if 'head.fc.weight' in weights else 100
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cifar_classifier(name, num_classes=classes))
+    load_matching(model, weights, f'src={str(src)!r}, read as {name},')
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(network=name)), dst)
+    print(f'{name} with {classes} classes written to {dst}')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Convert."""
+    args = parse_args(argv)
+    try:
+        convert(args.name, Path(args.src), Path(args.dst))
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == '__main__':
+    main()
