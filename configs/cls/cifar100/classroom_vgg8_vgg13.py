@@ -1,0 +1,29 @@
+_base_ = ['./plain_vgg8.py']
+custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+model = dict(
+    _delete_=True,
+    type='classroomkd_mm.ClassroomDistiller',
+    student={{_base_.model}},
+    mentors=[
+        dict(name='vgg13',
+             config='configs/cls/cifar100/plain_vgg13.py',
+             checkpoint='work_dirs/plain_vgg13/epoch_240.pth'),
+        dict(name='resnet20',
+             config='configs/cls/cifar100/plain_resnet20.py',
+             checkpoint='work_dirs/plain_resnet20/epoch_240.pth'),
+        dict(name='MobileNetV2',
+             config='configs/cls/cifar100/plain_MobileNetV2.py',
+             checkpoint='work_dirs/plain_MobileNetV2/epoch_240.pth'),
+        dict(name='ShuffleV2',
+             config='configs/cls/cifar100/plain_ShuffleV2.py',
+             checkpoint='work_dirs/plain_ShuffleV2/epoch_240.pth'),
+        dict(name='resnet56',
+             config='configs/cls/cifar100/plain_resnet56.py',
+             checkpoint='work_dirs/plain_resnet56/epoch_240.pth'),
+        dict(name='resnet110',
+             config='configs/cls/cifar100/plain_resnet110.py',
+             checkpoint='work_dirs/plain_resnet110/epoch_240.pth'),
+    ],
+    knowledge_filter=dict(type='KnowledgeFilter', granularity='sample'),
+    mentoring=dict(type='AdaptiveMentoring', alpha=12.0),
+    distill_loss=dict(type='KLDistillLoss'))

@@ -1,0 +1,7 @@
+_base_ = ['../../_base_/cifar100.py']
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='EfficientNet', arch='b0'),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=100, in_channels=1280, loss=dict(type='CrossEntropyLoss')),
+)

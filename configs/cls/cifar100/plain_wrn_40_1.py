@@ -1,0 +1,7 @@
+_base_ = ['../../_base_/cifar100.py']
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='classroomkd_mm.CIFARWideResNet', depth=40, widen_factor=1),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=100, in_channels=64, loss=dict(type='CrossEntropyLoss')),
+)

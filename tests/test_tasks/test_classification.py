@@ -1,0 +1,352 @@
+"""Classification: the distiller on MMPretrain's classifiers, heads, labels and errors."""
+
+import copy
+from importlib.util import find_spec
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmpretrain.structures import DataSample
+
+from classroomkd_mm.registry import MODELS
+
+SCOPE = 'mmpretrain'
+CLASSES = 5
+PREPROCESSOR = dict(type='mmpretrain.ClsDataPreprocessor', mean=[0.0], std=[1.0])
+
+
+def network(channels=4, classes=CLASSES, head=None, **settings):
+    """A small ImageClassifier's config."""
+    return dict(
+        type='mmpretrain.ImageClassifier',
+        data_preprocessor=copy.deepcopy(PREPROCESSOR),
+        backbone=dict(
+            type='classroomkd_mm.CIFARResNet', depth=8, widths=(4, 4, 4, channels), in_channels=1
+        ),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(
+            type='LinearClsHead',
+            num_classes=classes,
+            in_channels=channels,
+            **(head or {}),
+        ),
+        **settings,
+    )
+
+
+def mentor(name='m', config=None, **settings):
+    return dict(name=name, config=config or network(8), checkpoint=None, **settings)
+
+
+def build(student=None, mentors=None, **parts):
+    torch.manual_seed(0)
+    parts.setdefault('knowledge_filter', dict(type='KnowledgeFilter'))
+    parts.setdefault('mentoring', dict(type='AdaptiveMentoring', alpha=2.0))
+    model = MODELS.build(
+        dict(
+            type='classroomkd_mm.ClassroomDistiller',
+            student=student or network(),
+            mentors=[mentor('a'), mentor('b')] if mentors is None else mentors,
+            **parts,
+        )
+    )
+    return model.train()
+
+
+def batch(samples=6, classes=CLASSES):
+    torch.manual_seed(1)
+    labels = torch.randint(0, classes, (samples,))
+    return dict(
+        inputs=torch.rand(samples, 1, 16, 16) * 255,
+        data_samples=[DataSample().set_gt_label(label) for label in labels],
+    )
+
+
+def lesson(model, data):
+    return model(**model.data_preprocessor(copy.deepcopy(data), True), mode='loss')
+
+
+def total(losses):
+    return sum(value for key, value in losses.items() if 'loss' in key)
+
+
+def test_the_loss_is_the_formula_sample_by_sample():
+    model, data = build().eval(), batch()
+    got = lesson(model, data)
+    inputs = model.data_preprocessor(data, False)['inputs']
+    with torch.no_grad():
+        student = model(inputs)
+        mentors = [m.network(inputs, mode='tensor') for m in model.mentors]
+    task = distill = 0.0
+    for i, sample in enumerate(data['data_samples']):
+        label = sample.gt_label.item()
+        w = [z[i].softmax(0)[label].item() for z in (student, *mentors)]
+        r = [2 * x / sum(w) for x in w]
+        task += w[0] * F.cross_entropy(student[i], torch.tensor(label)).item() / 6
+        for z, r_m in zip(mentors, r[1:]):
+            if r_m >= r[0]:
+                tau = 1 + 2.0 * (r_m - r[0]) / max(r_m, r[0])
+                p, q = (z[i] / tau).softmax(0), (student[i] / tau).softmax(0)
+                distill += r_m * tau**2 * (p * (p / q).log()).sum().item() / 6
+    assert got['loss_task'].item() == pytest.approx(task, rel=1e-4)
+    assert got['loss_distill'].item() == pytest.approx(distill, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(type='mmpretrain.LinearClsHead', num_classes=CLASSES, in_channels=4),
+        dict(
+            type='mmpretrain.StackedLinearClsHead',
+            num_classes=CLASSES,
+            in_channels=4,
+            mid_channels=[6],
+        ),
+        dict(
+            type='mmpretrain.LinearClsHead',
+            num_classes=CLASSES,
+            in_channels=4,
+            loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+        ),
+        dict(
+            type='mmpretrain.LinearClsHead',
+            num_classes=CLASSES,
+            in_channels=4,
+            cal_acc=True,
+            topk=(1,),
+        ),
+    ],
+    ids=['linear', 'stacked', 'label-smoothing', 'accuracy'],
+)
+def test_every_head_that_gives_logits_computes_its_own_loss(head):
+    student = network()
+    student['head'] = head
+    model, data = build(student, [], knowledge_filter=dict(type='UniformFilter')), batch()
+    stock = ROOT_MODELS.build(student).train()
+    stock.load_state_dict(model.state_dict())
+    want = stock(**stock.data_preprocessor(copy.deepcopy(data), True), mode='loss')
+    got = lesson(model, data)
+    torch.testing.assert_close(got['loss_task'], want['loss'])
+    assert ('accuracy_top-1' in got) == ('accuracy_top-1' in want)
+    # Weighted per sample: the head's own loss of each sample alone, times its weight.
+    inputs = model.data_preprocessor(copy.deepcopy(data), True)
+    feats, output = model.eval().task.forward(model.student, inputs['inputs'])
+    weight = torch.arange(6.0)
+    weighted = model.task.task_loss(model.student, feats, output, inputs['data_samples'], weight)
+    alone = [
+        model.task.task_loss(
+            model.student,
+            tuple(f[i : i + 1] for f in feats),
+            output[i : i + 1],
+            [sample],
+            torch.ones(1),
+        )['loss']
+        for i, sample in enumerate(inputs['data_samples'])
+    ]
+    torch.testing.assert_close(weighted['loss'], (weight * torch.stack(alone)).sum() / 6)
+
+
+@pytest.mark.parametrize('augment', ['Mixup', 'CutMix'])
+def test_soft_labels_of_batch_augmentation(augment):
+    student = network()
+    student['data_preprocessor'].update(
+        num_classes=CLASSES,
+        to_onehot=True,
+        batch_augments=dict(augments=dict(type=augment, alpha=1.0)),
+    )
+    student['head']['loss'] = dict(type='CrossEntropyLoss', use_soft=True)
+    model, data = build(student).eval(), batch()
+    torch.manual_seed(3)
+    ready = model.data_preprocessor(copy.deepcopy(data), True)
+    losses = model(**ready, mode='loss')
+    assert total(losses).isfinite() and losses['loss_distill'] > 0
+    soft = torch.stack([sample.gt_score for sample in ready['data_samples']])
+    log_p = model(ready['inputs']).log_softmax(-1)
+    want = torch.stack([(y * q).sum().exp() for y, q in zip(soft, log_p)]).mean()
+    torch.testing.assert_close(losses['classroom/student_score'], want.detach())
+
+
+@pytest.mark.skipif(find_spec('timm') is None, reason='timm is not installed')
+def test_a_timm_classifier_is_a_student_and_a_mentor():
+    timm = dict(
+        type='mmpretrain.TimmClassifier',
+        model_name='mobilenetv3_small_050',
+        in_chans=1,
+        num_classes=CLASSES,
+        data_preprocessor=copy.deepcopy(PREPROCESSOR),
+    )
+    model = build(timm, [mentor('t', copy.deepcopy(timm)), mentor('m')])
+    data = batch()
+    data['inputs'] = torch.rand(6, 1, 64, 64)
+    total(lesson(model, data)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    stock = ROOT_MODELS.build(timm)
+    assert stock.load_state_dict(model.state_dict(), strict=True)
+
+
+class Logits(torch.nn.Module):
+    """Hugging Face's kind of network."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(256, CLASSES)
+        self.config = type('config', (), dict(num_labels=CLASSES))()
+
+    def forward(self, inputs):
+        return type('output', (), dict(logits=self.layer(inputs.flatten(1))))()
+
+
+def test_a_hugging_face_classifier_is_a_student(monkeypatch):
+    """Its wrapper, with a network in place of a downloaded one."""
+    from mmpretrain.models import HuggingFaceClassifier, build_classifier
+
+    def bare(self, *args, data_preprocessor=None, loss=None, **kwargs):
+        super(HuggingFaceClassifier, self).__init__(data_preprocessor=data_preprocessor)
+        self.model, self.with_cp = Logits(), False
+        self.loss_module = build_classifier(dict(type='CrossEntropyLoss'))
+
+    monkeypatch.setattr(HuggingFaceClassifier, '__init__', bare)
+    student = dict(
+        type='mmpretrain.HuggingFaceClassifier', data_preprocessor=copy.deepcopy(PREPROCESSOR)
+    )
+    model = build(student, [mentor('m')])
+    total(lesson(model, batch())).backward()
+    assert model.student.model.layer.weight.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="mentor 'm' has 7 classes, the student 5"):
+        build(student, [mentor('m', network(classes=7))])
+
+
+def names(*labels):
+    return [f'class {label}' for label in labels]
+
+
+class Labelled(list):
+    """A data set of packed samples with class names."""
+
+    def __init__(self, labels, classes):
+        super().__init__(dict(data_samples=DataSample().set_gt_label(v)) for v in labels)
+        self.labels, self.metainfo = labels, dict(classes=classes)
+
+    def get_data_info(self, i):
+        return dict(gt_label=self.labels[i])
+
+
+def test_a_mentor_with_another_class_list_is_joined_by_name():
+    theirs = names(9, 3, 0, 4, 1, 2, 8)
+    model = build(mentors=[mentor('m', network(classes=7), classes=theirs)])
+    with pytest.raises(RuntimeError, match='classes needs the data set.s class names'):
+        lesson(model, batch())
+    model.task.check_data(model.scorer, Labelled([0, 4], names(*range(5))))
+    assert model.mentors[0].class_index.tolist() == [2, 4, 5, 1, 3]
+    outputs = torch.arange(14.0).view(2, 7)
+    joined = model.task.logits(outputs, outputs, model.mentors[0])
+    assert joined[0, 0].tolist() == [2, 4, 5, 1, 3]
+    assert total(lesson(model, batch())).isfinite()
+    with pytest.raises(ValueError, match="mentor 'm': classes lacks 1 of the data set's 2"):
+        model.task.check_data(model.scorer, Labelled([0], names(0, 7)))
+
+
+@pytest.mark.parametrize(
+    'student, mentors, message',
+    [
+        (None, [mentor('m', network(classes=7))], "mentor 'm' has 7 classes, the student 5; map"),
+        (
+            None,
+            [mentor('m', network(classes=7), classes=names(1, 2))],
+            "mentor 'm': classes has 2 names, the mentor 7 classes",
+        ),
+        (
+            None,
+            [mentor('m', dict(network(), data_preprocessor=dict(type='ClsDataPreprocessor')))],
+            "mentor 'm': its data_preprocessor says no mean and std",
+        ),
+        (
+            dict(
+                network(), head=dict(type='MultiLabelLinearClsHead', num_classes=5, in_channels=4)
+            ),
+            [],
+            'student has the multi-label head MultiLabelLinearClsHead',
+        ),
+        (dict(network(), head=None), [], 'student needs a head that gives logits .*got NoneType'),
+        (
+            dict(network(), head=dict(type='ArcFaceClsHead', num_classes=5, in_channels=4)),
+            [],
+            'student needs a head that gives logits .*got ArcFaceClsHead',
+        ),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused_when_the_model_is_built(student, mentors, message):
+    with pytest.raises(ValueError, match=message):
+        build(student, mentors)
+
+
+def test_another_tasks_scorer_and_loss_are_refused():
+    with pytest.raises(ValueError, match='scorer=OKSScorer does not fit the student; use TrueCl'):
+        build(scorer=dict(type='OKSScorer'))
+
+
+@pytest.mark.parametrize(
+    'labels, message',
+    [
+        ([0, 5], 'labels from 0 to 5, the student 5 classes: set num_classes'),
+        ([-1, 2], 'labels from -1 to 2'),
+    ],
+)
+def test_labels_out_of_range_are_refused_before_training(labels, message):
+    model = build()
+    with pytest.raises(ValueError, match=message):
+        model.task.check_data(model.scorer, Labelled(labels, names(*range(5))))
+
+
+def test_multi_label_data_are_refused():
+    data = batch()
+    data['data_samples'][2].set_gt_label([1, 3])
+    with pytest.raises(ValueError, match='multi-label .a sample has 2 labels'):
+        lesson(build(), data)
+
+
+@pytest.mark.parametrize(
+    'loss', ['KLDistillLoss', 'MSEDistillLoss', 'DKDDistillLoss', 'DISTDistillLoss']
+)
+@pytest.mark.parametrize(
+    'parts',
+    [
+        dict(),
+        dict(
+            knowledge_filter=dict(type='ConfidenceFilter'),
+            mentoring=dict(type='DTKDMentoring', tau=4.0),
+        ),
+        dict(
+            knowledge_filter=dict(type='EntropyFilter'),
+            mentoring=dict(type='FixedMentoring', tau=2.0),
+        ),
+        dict(knowledge_filter=dict(type='KnowledgeFilter', ranking='ordinal', granularity='batch')),
+        dict(knowledge_filter=dict(type='KnowledgeFilter', min_score=0.5, strict=True)),
+    ],
+)
+def test_every_part_goes_with_every_loss_and_a_nan_mentor_is_muted(loss, parts):
+    model = build(distill_loss=dict(type=loss), **copy.deepcopy(parts))
+    next(model.mentors[0].network.parameters()).data.fill_(float('nan'))
+    losses = lesson(model, batch())
+    assert losses['classroom/a/muted'] == 1 and losses['classroom/a/active'] == 0
+    total(losses).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_anchor_is_one_more_kl_with_the_first_mentor_and_muted_with_it():
+    data = batch()
+    plain, anchored = (
+        build(distill_loss=dict(type='KLDistillLoss', anchor=anchor)).eval()
+        for anchor in (0.0, 0.5)
+    )
+    inputs = plain.data_preprocessor(copy.deepcopy(data), False)['inputs']
+    p = plain.mentors[0].network(inputs, mode='tensor').log_softmax(-1)
+    q = plain(inputs).log_softmax(-1)
+    more = lesson(anchored, data)['loss_distill'] - lesson(plain, data)['loss_distill']
+    torch.testing.assert_close(more, 0.5 * (p.exp() * (p - q)).sum(-1).mean())
+    next(anchored.mentors[0].network.parameters()).data.fill_(float('nan'))
+    next(plain.mentors[0].network.parameters()).data.fill_(float('nan'))
+    torch.testing.assert_close(
+        lesson(anchored, data)['loss_distill'], lesson(plain, data)['loss_distill']
+    )
