@@ -10,7 +10,7 @@ from mmengine.hub import get_config
 from mmengine.registry import MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-POSE = sorted((CONFIGS / 'pose').glob('*/*.py'))
+POSE = sorted(p for data in ('coco', 'mpii') for p in (CONFIGS / 'pose' / data).glob('*.py'))
 MIM = Path(mmpose.__file__).parent / '.mim'
 
 

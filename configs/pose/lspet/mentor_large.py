@@ -1,0 +1,8 @@
+_base_ = ['../../_base_/lspet.py']
+model = dict(
+    backbone=dict(base_channels=20, stem_channels=20),
+    head=dict(in_channels=160, deconv_out_channels=(32, 32)))
+train_cfg = dict(max_epochs=8)
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0, end=8, T_max=8, by_epoch=True)]

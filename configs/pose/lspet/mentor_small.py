@@ -1,0 +1,8 @@
+_base_ = ['../../_base_/lspet.py']
+model = dict(
+    backbone=dict(base_channels=8, stem_channels=8),
+    head=dict(in_channels=64, deconv_out_channels=(16, 16)))
+train_cfg = dict(max_epochs=8)
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=0, end=8, T_max=8, by_epoch=True)]
