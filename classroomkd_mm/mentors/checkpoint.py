@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -14,66 +15,93 @@ from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_di
 from torch import nn
 
 SHOWN_KEYS = 5
+PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
 # Checkpoints of MMEngine's runner carry numpy values; its own list has three of these types.
 NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
 
 
-def load_weights(network: nn.Module, checkpoint: str, who: str) -> None:
+def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
     """Load a checkpoint into a network; every key must match.
 
     Args:
         network: The network, changed in place.
         checkpoint: A path or an ``http(s)://`` URL; a URL's hash suffix is verified.
         who: Names the network in errors.
+        trusted: Read the file with all that pickle allows, running the code that it may carry.
 
     Raises:
         FileNotFoundError: Where the file is missing.
         ValueError: Where it is not a checkpoint, or one of another network.
+        RuntimeError: Where it cannot be downloaded.
     """
-    path = fetch(checkpoint) if re.match('https?://', checkpoint) else Path(checkpoint)
-    path = path.expanduser()
+    remote = re.match('https?://', checkpoint)
+    path = fetch(checkpoint, who) if remote else Path(checkpoint).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{who}: checkpoint={checkpoint!r} does not exist')
-    load_matching(network, read_state_dict(path, who), f'{who}: checkpoint={checkpoint!r}')
+    try:
+        weights = read_state_dict(path, who, trusted)
+    except ValueError:
+        if remote and is_main_process():
+            path.unlink()  # a damaged download must not be found again
+        raise
+    load_matching(network, weights, f'{who}: checkpoint={checkpoint!r}')
 
 
-def fetch(url: str) -> Path:
+def fetch(url: str, who: str) -> Path:
     """Download a checkpoint once, into torch's hub cache; other ranks wait.
 
-    A zoo file's name carries the start of its SHA-256, which is verified.
+    torch.hub writes beside the target and renames, so an interrupted download leaves nothing
+    behind and two at once cannot mix. A zoo file's name carries the start of its SHA-256, which
+    is verified.
+
+    Raises:
+        RuntimeError: Where the download fails, naming ``who`` and the URL.
     """
     path = Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(url)
     digest = re.search(r'-([0-9a-f]{8})[_.]', path.name)
-    if is_main_process() and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), digest and digest.group(1))
-    barrier()
+    try:
+        if is_main_process() and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), digest and digest.group(1))
+    except (OSError, RuntimeError, HTTPException) as error:  # no network, 404, wrong hash, cut off
+        raise RuntimeError(f'{who}: checkpoint={url!r} cannot be downloaded: {error}') from error
+    finally:
+        barrier()  # also after a failure: the other ranks wait here
     return path
 
 
-def read_checkpoint(path: Path, who: str) -> Any:
-    """A checkpoint file's content, without running any code that it may carry.
+def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
+    """A checkpoint file's content; unless it is trusted, no code that it may carry is run.
 
     Raises:
         ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
     try:
         with torch.serialization.safe_globals([*get_torch_safe_globals(), *NUMPY_TYPES]):
-            return torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=not trusted)
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(
-            f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint '
-            f'(truncated, or not one): {error}'
+            f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint {_why(error)}: {error}'
         ) from error
 
 
-def read_state_dict(path: Path, who: str) -> Dict[str, Any]:
+def _why(error: Exception) -> str:
+    wanted = re.search(r'global:? ([\w.]+)', str(error), re.IGNORECASE)
+    if wanted:
+        return (
+            f'without running {wanted.group(1)} (trusted=True allows all it wants, if you know its '
+            'author)'
+        )
+    return '(truncated, or not one)'
+
+
+def read_state_dict(path: Path, who: str, trusted: bool = False) -> Dict[str, Any]:
     """The weights in a checkpoint file.
 
     Raises:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
-    content = read_checkpoint(path, who)
+    content = read_checkpoint(path, who, trusted)
     weights = content.get('state_dict', content) if isinstance(content, dict) else None
     if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise ValueError(f'{who}: checkpoint={str(path)!r} holds no state_dict')
@@ -98,9 +126,23 @@ def load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> Non
     except RuntimeError as error:
         mismatch.extend(_named('wrongly shaped', _wrongly_shaped(network, weights)))
         detail = ', '.join(mismatch) or str(error)
+        detail += _prefix_hint(network, weights)
         raise ValueError(f'{what} is of another network: {detail}') from error
     finally:
         handle.remove()
+
+
+def _prefix_hint(network: nn.Module, weights: Dict[str, Any]) -> str:
+    """What to know where the keys would fit but for a prefix (wrappers, distillers, EMA)."""
+    own = {key for key in network.state_dict() if 'num_batches_tracked' not in key}
+    for prefix in PREFIXES:
+        if own <= {key.removeprefix(prefix) for key in weights if key.startswith(prefix)}:
+            return f'; the keys fit without their prefix {prefix!r}: take it off'
+        if own <= {prefix + key for key in weights}:
+            return (
+                f'; the keys fit with the prefix {prefix!r}: the file is of a part of this network'
+            )
+    return ''
 
 
 def _wrongly_shaped(network: nn.Module, weights: Dict[str, Any]) -> List[str]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..functional import resample_heatmaps
 from .checkpoint import load_weights
+from .zoo import look_up
 
 ASPECT_TOLERANCE = 0.01
 
@@ -149,10 +150,16 @@ def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
     return model, config.get('default_scope', None)
 
 
-def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
-    """Build a mentor from ``dict(name=..., config=..., checkpoint=PATH | URL | None)``.
+SETTINGS = {'name', 'zoo', 'config', 'checkpoint', 'classes', 'trusted'}
 
-    A classifier with another class list also takes ``classes``, the names of its classes in order.
+
+def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
+    """Build a mentor.
+
+    ``dict(name=..., zoo=NAME)`` takes config and weights from the model index of the library that
+    has that name, ``dict(name=..., config=..., checkpoint=PATH | URL | None)`` takes them as given.
+    A classifier with another class list also takes ``classes``, the names of its classes in order;
+    ``trusted=True`` lets a checkpoint run code when it is read.
 
     Args:
         cfg: The mentor's settings.
@@ -162,20 +169,27 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     Raises:
         ValueError: For a setting that is missing or unknown, and see :func:`load_weights`.
     """
-    who = f'mentors[{position}]'
-    unknown = set(cfg) - {'name', 'config', 'checkpoint', 'classes'}
-    if unknown or 'config' not in cfg or 'checkpoint' not in cfg:
-        raise ValueError(
-            f'{who} takes name, config, checkpoint (None for random weights) and classes, '
-            f'got {sorted(cfg)}'
-        )
-    name = cfg.get('name', f'mentor{position}')
+    cfg = dict(cfg)
+    _check_settings(cfg, f'mentors[{position}]')
+    name = cfg.get('name', cfg.get('zoo', f'mentor{position}'))
     who = f'mentor {name!r}'
+    if 'zoo' in cfg:
+        published = look_up(cfg['zoo'], who)
+        cfg = {'config': published.config, 'checkpoint': published.weights, **cfg}
     model, scope = _model_config(cfg['config'], who)
     network = _build_network(model, scope)
     if cfg['checkpoint'] is not None:
-        load_weights(network, str(cfg['checkpoint']), who)
+        load_weights(network, str(cfg['checkpoint']), who, cfg.get('trusted', False))
     return Mentor(name, network, preprocessor, cfg.get('classes'))
+
+
+def _check_settings(cfg: dict, who: str) -> None:
+    complete = 'config' in cfg and 'checkpoint' in cfg or 'zoo' in cfg and 'config' not in cfg
+    if set(cfg) - SETTINGS or not complete:
+        raise ValueError(
+            f'{who} takes name and either zoo, or config and checkpoint (None for random weights), '
+            f'also classes and trusted; got {sorted(cfg)}'
+        )
 
 
 def _build_network(model: dict, scope: Optional[str]) -> nn.Module:

@@ -305,7 +305,7 @@ def test_a_checkpoint_of_another_network_is_an_error(build):
         (dict(student=dict(head=dict(decoder=None))), 'student needs a heatmap head'),
         (
             dict(mentors=[dict(name='m', config={})]),
-            'checkpoint .None for random weights. and classes',
+            'either zoo, or config and checkpoint',
         ),
         (
             dict(knowledge_filter=dict(type='KnowledgeFilter', granularity='epoch')),

@@ -77,6 +77,28 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(network, tmp_
         tmp_path / 'a.pth',
         dict(state_dict=network.state_dict(), evil=Evil(str(tmp_path / 'created'))),
     )
-    with pytest.raises(ValueError, match='cannot be read as a checkpoint'):
+    with pytest.raises(ValueError, match='without running posix.mkdir .trusted=True allows'):
         load_weights(network, path, 'mentor')
     assert not (tmp_path / 'created').exists()
+    load_weights(network, path, 'mentor', trusted=True)
+    assert (tmp_path / 'created').exists()
+
+
+@pytest.mark.parametrize(
+    'rename, message',
+    [
+        (lambda key: f'module.{key}', "the keys fit without their prefix 'module.'"),
+        (lambda key: f'student.{key}', "the keys fit without their prefix 'student.'"),
+    ],
+)
+def test_a_prefix_is_recognised(network, tmp_path, rename, message):
+    weights = {rename(key): value for key, value in network.state_dict().items()}
+    with pytest.raises(ValueError, match=message):
+        load_weights(network, save(tmp_path / 'a.pth', weights), 'mentor')
+
+
+def test_a_backbones_file_is_recognised(network, tmp_path):
+    whole = nn.ModuleDict(dict(backbone=network))
+    path = save(tmp_path / 'a.pth', network.state_dict())
+    with pytest.raises(ValueError, match="fit with the prefix 'backbone.': the file is of a part"):
+        load_weights(whole, path, 'mentor')

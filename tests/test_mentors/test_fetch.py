@@ -48,6 +48,20 @@ def test_a_url_is_downloaded_once_and_its_hash_verified(server, tmp_path):
 def test_a_file_that_does_not_fit_its_hash_is_refused_and_not_kept(server, tmp_path):
     folder, url = server
     name = publish(folder, nn.Linear(2, 2), suffix='0badc0de')
-    with pytest.raises(RuntimeError, match='invalid hash value'):
+    with pytest.raises(
+        RuntimeError, match="mentor: checkpoint='http.*cannot be downloaded: invalid hash value"
+    ):
         load_weights(nn.Linear(2, 2), f'{url}/{name}', 'mentor')
+    assert not list((tmp_path / 'cache').rglob('*.pth'))
+
+
+def test_a_missing_file_says_which_mentor_and_url(server):
+    with pytest.raises(RuntimeError, match=r"mentor 'm': checkpoint='http://.*/none.pth'.*404"):
+        load_weights(nn.Linear(2, 2), f'{server[1]}/none.pth', "mentor 'm'")
+
+
+def test_a_damaged_download_is_removed(server, tmp_path):
+    (server[0] / 'a.pth').write_bytes(b'half a file')
+    with pytest.raises(ValueError, match='cannot be read as a checkpoint .truncated'):
+        load_weights(nn.Linear(2, 2), f'{server[1]}/a.pth', 'mentor')
     assert not list((tmp_path / 'cache').rglob('*.pth'))

@@ -1,0 +1,72 @@
+"""Published networks by name, through the installed libraries' own model indexes."""
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+LIBRARIES = ('mmpose', 'mmpretrain')
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network in a library's model index.
+
+    Attributes:
+        name: Its name there.
+        config: ``library::path``, as MMEngine's ``get_config`` reads it.
+        weights: URL of its checkpoint, None where none is published.
+        task: E.g. 'Body 2D Keypoint', 'Image Classification'.
+        dataset: E.g. 'COCO', 'ImageNet-1k'.
+        metrics: Published metrics.
+    """
+
+    name: str
+    config: str
+    weights: Optional[str]
+    task: str
+    dataset: str
+    metrics: Dict[str, Any]
+
+
+@lru_cache(maxsize=None)
+def zoo() -> Dict[str, Published]:
+    """Every published network of the installed libraries, by name."""
+    return {model.name: model for library in LIBRARIES for model in _read(library)}
+
+
+def _read(library: str) -> List[Published]:
+    spec = find_spec(library)
+    index = spec and Path(spec.origin).parent / '.mim/model-index.yml'
+    if not index or not index.is_file():
+        return []
+    from modelindex.load_model_index import load
+
+    return [_published(library, model) for model in load(str(index)).models if model.config]
+
+
+def _published(library: str, model: Any) -> Published:
+    result = (model.results or [None])[0]
+    return Published(
+        name=model.name,
+        config=f'{library}::{model.config.removeprefix("configs/")}',
+        weights=model.weights,
+        task=result.task if result else '',
+        dataset=result.dataset if result else '',
+        metrics=dict(result.metrics) if result and result.metrics else {},
+    )
+
+
+def look_up(name: str, who: str) -> Published:
+    """The network of that name.
+
+    Raises:
+        ValueError: For an unknown name, with the nearest ones.
+    """
+    if name not in zoo():
+        near = difflib.get_close_matches(name, zoo(), n=3, cutoff=0.4)
+        hint = f'did you mean {", ".join(near)}?' if near else 'see tools/mentors.py search'
+        raise ValueError(f'{who}: zoo={name!r} is not in the installed model indexes; {hint}')
+    return zoo()[name]

@@ -1,0 +1,46 @@
+"""Published networks by name."""
+
+import mmengine
+import pytest
+from mmengine.hub import get_config
+
+import classroomkd_mm.mentors.mentor as mentor_module
+from classroomkd_mm.mentors import build_mentor
+from classroomkd_mm.mentors.zoo import look_up, zoo
+
+HRNET = 'td-hm_hrnet-w48_8xb32-210e_coco-256x192'
+
+
+def test_both_libraries_networks_are_there_with_what_is_published():
+    hrnet, resnet = look_up(HRNET, 'm'), look_up('resnet34_8xb32_in1k', 'm')
+    assert hrnet.config.startswith('mmpose::') and hrnet.weights.endswith('-0e67c616_20220913.pth')
+    assert hrnet.dataset == 'COCO' and hrnet.metrics['AP'] == 0.756
+    assert get_config(hrnet.config).model.head.out_channels == 17
+    assert resnet.config == 'mmpretrain::resnet/resnet34_8xb32_in1k.py'
+    assert resnet.metrics['Top 1 Accuracy'] == 73.62
+    assert len(zoo()) > 800
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(
+        ValueError, match=f"mentor 'm': zoo='td-hm_hrnet-w48'.*did you mean.*{HRNET}"
+    ):
+        look_up('td-hm_hrnet-w48', "mentor 'm'")
+    with pytest.raises(ValueError, match='see tools/mentors.py search'):
+        look_up('qqqqqqqq', 'm')
+
+
+def test_a_mentor_by_name_takes_config_and_weights_from_the_index(demo_config, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        mentor_module, 'load_weights', lambda net, url, who, trusted: loaded.append(url)
+    )
+    preprocessor = mmengine.model.ImgDataPreprocessor()
+    name = 'td-hm_mobilenetv2_8xb64-210e_coco-256x192'
+    mentor = build_mentor(dict(zoo=name), 0, preprocessor)
+    assert mentor.name == name and loaded == [zoo()[name].weights]
+    assert type(mentor.network.backbone).__name__ == 'MobileNetV2'
+    build_mentor(dict(name='m', zoo=name, checkpoint=None), 0, preprocessor)
+    assert len(loaded) == 1
+    with pytest.raises(ValueError, match='takes name and either zoo, or config and checkpoint'):
+        build_mentor(dict(zoo=name, config={}), 0, preprocessor)
