@@ -3,6 +3,7 @@
 from typing import Any, Dict, Optional, Sequence
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
@@ -69,6 +70,8 @@ class ClassroomDistiller(BaseModel):
             raise ValueError(f'mentors must have different names, got {names}')
         for mentor in self.mentors:
             self.task.admit(mentor)
+            adapted = ', '.join(mentor.adaptations) or 'nothing'
+            MMLogger.get_current_instance().info(f'mentor {mentor.name!r}: adapted {adapted}')
         self._add_parts(
             scorer=scorer or self.task.default_scorer,
             knowledge_filter=knowledge_filter or dict(type='UniformFilter'),

@@ -20,7 +20,8 @@ def adaptive_temperature(ranks: Tensor, active: Tensor, alpha: float) -> Tensor:
     student, mentors = ranks[:1], ranks[1:]
     best = torch.maximum(student, mentors)
     gap = (mentors - student) / torch.where(best > 0, best, 1)
-    return torch.where(active, 1 + alpha * gap, 1)
+    # Without a filter a mentor behind the student is active too: it teaches at 1, never below.
+    return torch.where(active, 1 + alpha * gap.clamp(min=0), 1)
 
 
 def dynamic_temperatures(

@@ -34,6 +34,7 @@ class Mentor:
         classes: Names of the mentor's classes, where they are not the student's.
 
     Attributes:
+        adaptations: What is adapted between it and the student, in words.
         has_norm: Whether its data preprocessor says what normalisation it expects.
         class_index: Where each of the student's classes is among the mentor's.
         scale: The student's input pixels per pixel of this mentor's heatmaps (x, y).
@@ -61,6 +62,11 @@ class Mentor:
         self.gain = (std_s / std_m).view(-1, 1, 1)
         self.bias = ((mean_s - mean_m) / std_m).view(-1, 1, 1)
         self.same_norm = bool((self.gain == 1).all() and (self.bias == 0).all())
+        self.adaptations: List[str] = []
+        if self.flip_channels:
+            self.adaptations.append('channels to RGB' if rgb_m else 'channels to BGR')
+        if not self.same_norm:
+            self.adaptations.append('mean and std')
 
     def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> None:
         """Remember to resize inputs of ``student`` (w, h) to the mentor's ``own`` size.
@@ -74,7 +80,9 @@ class Mentor:
                 f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
                 f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped'
             )
-        self.input_size = None if student == own else ((own[1], own[0]), ratio)
+        if student != own:
+            self.input_size = ((own[1], own[0]), ratio)
+            self.adaptations.append(f'input to {own[0]}x{own[1]}')
 
     def apply(self, fn: Any) -> None:
         """Move or cast with the student (``nn.Module._apply``)."""

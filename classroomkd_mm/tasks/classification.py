@@ -110,6 +110,7 @@ class ClassificationTask(Task):
             )
         if mentor.classes is not None:
             self.mapped.append(mentor)
+            mentor.adaptations.append(f'{count} classes joined by name')
 
     def check_data(self, scorer: nn.Module, dataset: Any) -> None:
         """Look at the labels before training; map the mentors' class lists to the data set's.

@@ -54,6 +54,10 @@ def num_keypoints(network: nn.Module) -> int:
     return network.head.out_channels
 
 
+def _by(size: Sequence[int]) -> str:
+    return 'x'.join(str(int(v)) for v in size)
+
+
 def ground_truth(
     data_samples: Sequence[Any], scale: Tuple[float, float], device: torch.device
 ) -> PoseTruth:
@@ -124,6 +128,8 @@ class HeatmapTask(Task):
         codec = student.head.decoder
         self.input_size = tuple(int(v) for v in codec.input_size)
         self.scale = tuple(float(v) for v in codec.scale_factor)
+        self.heatmap_size = tuple(codec.heatmap_size)
+        self.codec_name = type(codec).__name__
         self.num_keypoints = num_keypoints(student)
         self.dataset_meta = student.metainfo
 
@@ -144,6 +150,11 @@ class HeatmapTask(Task):
         mentor.resize_inputs(self.input_size, tuple(int(v) for v in codec.input_size))
         ratio = [ours / theirs for ours, theirs in zip(self.input_size, codec.input_size)]
         mentor.scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
+        if mentor.scale != self.scale or tuple(codec.heatmap_size) != self.heatmap_size:
+            mentor.adaptations.append(
+                f'{type(codec).__name__} {_by(codec.heatmap_size)} to '
+                f'{self.codec_name} {_by(self.heatmap_size)}'
+            )
 
     def check_data(self, scorer: nn.Module, dataset: Any) -> None:
         """Score the first sample's truth itself, so that what the data lack shows before training.

@@ -15,7 +15,8 @@ _changes = dict(
     no_mentoring=(_classroom, {
         'model.mentoring': dict(_delete_=True, type='FixedMentoring', tau=1.0)}),
     no_filter=(_classroom, {
-        'model.knowledge_filter': dict(_delete_=True, type='UniformFilter')}))
+        'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
+        'model.distill_loss.loss_weight': 0.1}))  # UniformFilter's, as in aver
 _schedule = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
              'train_dataloader.num_workers': 1}
 runs = {

@@ -176,3 +176,10 @@ def test_a_muted_lesson_is_exactly_zero_even_with_nan(loss):
     value = loss(student, [torch.full((2, 3, 6), math.nan)], torch.zeros(1, 2, 3))
     value.backward()
     assert value.item() == 0 and (student.grad == 0).all()
+
+
+def test_without_a_filter_a_mentor_behind_the_student_teaches_at_temperature_one():
+    ranks = torch.tensor([0.9, 0.1, 1.0])[:, None, None]
+    everyone = torch.ones(2, 1, 1, dtype=torch.bool)
+    tau = adaptive_temperature(ranks, everyone, alpha=12.0).flatten()
+    torch.testing.assert_close(tau, torch.tensor([1.0, 1 + 12 * 0.1]))

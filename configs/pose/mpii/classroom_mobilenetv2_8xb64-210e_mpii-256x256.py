@@ -15,4 +15,4 @@ model = dict(
     scorer=dict(type='PCKScorer', thr=0.1, norm='bbox'),
     knowledge_filter=dict(type='KnowledgeFilter', granularity='sample', task_bias=1.0),
     mentoring=dict(type='AdaptiveMentoring', alpha=2.0),
-    distill_loss=dict(type='KLDistillLoss', loss_weight=0.001, beta=10.0))
+    distill_loss=dict(type='KLDistillLoss', loss_weight=0.01, beta=10.0))
