@@ -15,8 +15,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['classroomkd_mm', 'classroomkd_mm.*']),
-    python_requires='>=3.8',
-    install_requires=['torch>=2.0', 'numpy'],
+    python_requires='>=3.9',
+    install_requires=['torch>=2.0', 'numpy', 'model-index'],
     # Extras, because pip must never overwrite an OpenMMLab that is already there: mmengine and
     # mmcv each exist under two distribution names with the same module.
     extras_require={

@@ -71,6 +71,9 @@ class KnowledgeFilter(nn.Module):
         ValueError: For an unknown granularity or ranking.
     """
 
+    role = 'knowledge_filter'
+    weighs_samples = True
+
     def __init__(
         self,
         granularity: str = 'sample',
@@ -128,6 +131,8 @@ class UniformFilter(nn.Module):
         task_weight: The task loss's weight.
     """
 
+    role = 'knowledge_filter'
+
     def __init__(self, weight: Optional[float] = None, task_weight: float = 1.0) -> None:
         super().__init__()
         self.weight = weight
@@ -150,6 +155,8 @@ def _everyone(ranks: Tensor, weight: Tensor, task_weight: float) -> Lesson:
 class ConfidenceFilter(nn.Module):
     """Every mentor teaches, the more the lower its cross-entropy on the sample (CA-MKD)."""
 
+    role = 'knowledge_filter'
+
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson; ranks are those of the samples' scores, for the log."""
         per_sample = sample_score(scores.values, scores.labelled)
@@ -159,6 +166,8 @@ class ConfidenceFilter(nn.Module):
 @MODELS.register_module()
 class EntropyFilter(nn.Module):
     """Every mentor teaches, the more the surer it is, whether right or wrong (EBKD)."""
+
+    role = 'knowledge_filter'
 
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson from the mentors' logits, each ``(N, K, D)``."""

@@ -19,13 +19,13 @@ def lesson_weights(lesson: Lesson, labelled: Tensor) -> Tensor:
 
     Args:
         lesson: With weights ``(M, N, K')``.
-        labelled: bool ``(N, K)``.
+        labelled: bool ``(N, K)``, or ``(M, N, K)`` where mentors know different keypoints.
 
     Returns:
         ``(M, N, K)``, 0 for keypoints without a label.
     """
     share = labelled / labelled.sum(-1, keepdim=True).clamp(min=1)
-    return lesson.weight * share / max(len(labelled), 1)
+    return lesson.weight * share / max(labelled.shape[-2], 1)
 
 
 class DistillLoss(nn.Module):
@@ -34,6 +34,8 @@ class DistillLoss(nn.Module):
     Args:
         loss_weight: The paper's lambda.
     """
+
+    role = 'distill_loss'
 
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
@@ -55,7 +57,7 @@ class DistillLoss(nn.Module):
             mentors: M logits ``(N, K, D)``.
             lesson: With tensors ``(M, N, K')``.
             temperature: ``(M, N, K')``, or the mentors' and the student's.
-            labelled: bool ``(N, K)``.
+            labelled: bool ``(N, K)`` or ``(M, N, K)``.
             target: The true class ``(N, K)``, for tasks that have one.
         """
         weight = lesson_weights(lesson, labelled)
@@ -75,10 +77,15 @@ class KLDistillLoss(DistillLoss):
             flat and the temperature has no effect. 1 for classification.
         anchor: Weight of one more KL with the first mentor, at temperature 1 and whatever the
             filter says: 1 in the authors' homogeneous form.
+
+    Raises:
+        ValueError: If beta is not positive.
     """
 
     def __init__(self, loss_weight: float = 1.0, beta: float = 1.0, anchor: float = 0.0) -> None:
         super().__init__(loss_weight)
+        if beta <= 0:
+            raise ValueError(f'distill_loss.beta={beta} is not positive')
         self.beta = beta
         self.anchor = anchor
 
@@ -88,6 +95,8 @@ class KLDistillLoss(DistillLoss):
             both = temperature if isinstance(temperature, tuple) else (temperature, temperature)
             temperature = tuple(_and_one(t, 1.0) for t in both)
             mentors = [*mentors, mentors[0]]
+            if labelled.dim() == 3:
+                labelled = torch.cat([labelled, labelled[:1]])
         return super().forward(student, mentors, lesson, temperature, labelled, target)
 
     def distance(self, student, mentors, weight, tau, tau_s, target):  # noqa: D102

@@ -20,6 +20,8 @@ class AdaptiveMentoring(nn.Module):
         ValueError: If alpha is negative.
     """
 
+    role = 'mentoring'
+
     def __init__(self, alpha: float) -> None:
         super().__init__()
         if alpha < 0:
@@ -46,6 +48,8 @@ class FixedMentoring(nn.Module):
         ValueError: If tau is not positive.
     """
 
+    role = 'mentoring'
+
     def __init__(self, tau: float) -> None:
         super().__init__()
         if tau <= 0:
@@ -69,6 +73,8 @@ class DTKDMentoring(nn.Module):
     Raises:
         ValueError: If tau is not positive.
     """
+
+    role = 'mentoring'
 
     def __init__(self, tau: float) -> None:
         super().__init__()

@@ -14,9 +14,14 @@ HOOKS = Registry(
 )
 
 
-def build_part(cfg: Dict[str, Any]) -> Any:
+def build_part(cfg: Dict[str, Any], setting: str) -> Any:
     """Build a part of the distiller (scorer, filter, mentoring, loss) without a scope prefix.
 
     A run's ``default_scope`` is its student's library, which does not know these classes.
+
+    Raises:
+        TypeError: Where the setting is no ``dict(type=...)``.
     """
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise TypeError(f'{setting}={cfg!r} must be a dict(type=...)')
     return MODELS.build({'_scope_': 'classroomkd_mm', **cfg})

@@ -22,6 +22,7 @@ class Scores:
         geometric: Whether a batch's score is the geometric mean of its samples'.
         correct: bool ``(M, N)``, for tasks where a mentor is right or wrong; None elsewhere.
         target: The true class ``(N, K)``, for tasks that have one; None elsewhere.
+        known: bool ``(M, K)``, which keypoints each mentor has; None where all have all.
     """
 
     values: Tensor
@@ -29,6 +30,12 @@ class Scores:
     geometric: bool = False
     correct: Optional[Tensor] = None
     target: Optional[Tensor] = None
+    known: Optional[Tensor] = None
+
+    @property
+    def taught(self) -> Tensor:
+        """Which keypoints can be taught: bool ``(N, K)``, or ``(M, N, K)`` where mentors differ."""
+        return self.labelled if self.known is None else self.labelled & self.known[:, None]
 
     def right(self, per_sample: Tensor, min_score: float) -> Tensor:
         """Bool ``(M, N, 1)``: the mentor itself is right."""
@@ -71,6 +78,7 @@ class ClassTruth:
 class TrueClassScorer(nn.Module):
     """The true class's probability; with soft labels ``exp(sum_c y_c log p_c)``."""
 
+    role = 'scorer'
     truth = ClassTruth
 
     def forward(self, logits: Tensor, truth: ClassTruth) -> Scores:
@@ -95,6 +103,7 @@ class OKSScorer(nn.Module):
         sigmas: Per-keypoint constants; the data set's own (from its metainfo) if None.
     """
 
+    role = 'scorer'
     truth = PoseTruth
 
     def __init__(self, sigmas: Optional[Sequence[float]] = None) -> None:
@@ -118,7 +127,10 @@ class OKSScorer(nn.Module):
                 f'scorer=OKSScorer needs {keypoints.shape[-2]} sigmas and the data set has '
                 f'{0 if sigmas is None else len(sigmas)}; set scorer.sigmas or use PCKScorer'
             )
-        sigmas = torch.as_tensor(sigmas, dtype=keypoints.dtype, device=keypoints.device)
+        sigmas = torch.as_tensor(sigmas, dtype=keypoints.dtype)
+        sigmas = sigmas.to(
+            keypoints.device, non_blocking=True
+        )  # a blocking copy would wait for all
         return Scores(
             keypoint_similarity(keypoints, truth.keypoints, truth.area, sigmas), truth.labelled
         )
@@ -137,6 +149,7 @@ class PCKScorer(nn.Module):
         ValueError: For an unknown norm.
     """
 
+    role = 'scorer'
     truth = PoseTruth
 
     def __init__(self, thr: float = 0.2, norm: str = 'bbox') -> None:

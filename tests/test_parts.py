@@ -143,7 +143,7 @@ def test_what_the_data_set_lacks_is_named(scorer, message):
 @pytest.mark.parametrize(
     'make, message',
     [
-        (lambda: KnowledgeFilter(ranking='ordinal'), "ranking='ordinal' is unknown"),
+        (lambda: KnowledgeFilter(ranking='best'), "ranking='best' is unknown"),
         (lambda: FixedMentoring(0), 'tau=0 is not positive'),
     ],
 )

@@ -51,7 +51,7 @@ def search(args: argparse.Namespace) -> List[List[str]]:
             and (args.metric is None or args.metric in model.metrics)
         )
 
-    found = [model for model in zoo().values() if fits(model)]
+    found = [model for models in zoo().values() for model in models if fits(model)]
     if args.metric:
         found.sort(key=lambda model: -float(model.metrics[args.metric]))
     rows = [['name', 'task', 'dataset', 'metrics']]

@@ -10,6 +10,7 @@ import argparse
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,17 +85,25 @@ def run_config(run: dict, seed: int, split: str) -> Config:
 
 
 def measure(run: dict, seed: int, split: str, metric: str, folder: Path) -> float:
-    """Train and evaluate a run unless it is done; its metric."""
-    result = folder / 'metrics.json'
+    """Train and evaluate a run unless it is done; its metric.
+
+    Raises:
+        SystemExit: Where the folder holds a run of other settings.
+    """
+    result, config = folder / 'metrics.json', folder / 'config.py'
+    cfg = run_config(run, seed, split)
+    if config.is_file() and config.read_text() != cfg.pretty_text:
+        raise SystemExit(f'{folder} holds a run of other settings: remove it, or give --work-dir')
     if not result.is_file():
+        if (folder / f'epoch_{cfg.train_cfg.max_epochs}.pth').is_file():
+            shutil.rmtree(folder)  # killed between its last checkpoint and its evaluation
         folder.mkdir(parents=True, exist_ok=True)
-        config = folder / 'config.py'
-        run_config(run, seed, split).dump(str(config))
+        config.write_text(cfg.pretty_text)
         _train(config, folder)
+        result.write_text(json.dumps(last_evaluation(folder, metric)))
         # A study has many runs and can repeat any of them by its seed: checkpoints are not kept.
         for checkpoint in folder.glob('epoch_*.pth'):
             checkpoint.unlink()
-        result.write_text(json.dumps(last_evaluation(folder, metric)))
     return json.loads(result.read_text())[metric]
 
 

@@ -43,12 +43,13 @@ def main() -> None:
     """Evaluate."""
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = student_only(Config.fromfile(args.config))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg = student_only(cfg)
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
     cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
     apply_pictures(cfg, args)
     runner = Runner.from_cfg(cfg)
     if args.dump:

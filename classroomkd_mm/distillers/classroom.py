@@ -1,6 +1,6 @@
 """ClassroomKD: the lesson, told in one page."""
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.logging import MMLogger
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..filters import Lesson
 from ..losses import Temperature
-from ..mentors import Classroom, build_mentor
+from ..mentors import Classroom, as_float, build_mentor
 from ..registry import MODELS, build_part
 from ..scorers import Scores
 from ..tasks import build_task
@@ -79,17 +79,33 @@ class ClassroomDistiller(BaseModel):
             distill_loss=distill_loss or dict(type='KLDistillLoss'),
         )
         self.task.check_scorer(self.scorer)
+        self.task.check_filter(self.knowledge_filter)
 
     def _become(self, student: nn.Module) -> None:
         for table in STUDENT_TABLES:
             self.__dict__[table] = student.__dict__[table]
         self._version = student._version
         self.__dict__['student'] = student
+        self._register_load_state_dict_pre_hook(_refuse_shapes, with_module=True)
         self.register_load_state_dict_post_hook(_refuse_mismatch)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a stock model offers (``train_cfg``, ``get_layer_depth``) is the student's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if 'student' not in self.__dict__:
+                raise
+            return getattr(self.__dict__['student'], name)
 
     def _add_parts(self, **parts: dict) -> None:
         # Past nn.Module's registration: these have no weights and no place in a checkpoint.
-        self.__dict__.update({name: build_part(cfg) for name, cfg in parts.items()})
+        for name, cfg in parts.items():
+            self.__dict__[name] = part = build_part(cfg, name)
+            if getattr(part, 'role', name) != name:
+                raise ValueError(
+                    f'{name}={type(part).__name__} is a {part.role}: it belongs in {part.role}='
+                )
 
     def init_weights(self) -> None:
         """Initialise the student."""
@@ -123,30 +139,40 @@ class ClassroomDistiller(BaseModel):
         """
         feats, output = self.task.forward(self.student, inputs)
         taught = [mentor(inputs) for mentor in self.mentors]
-        outputs = [mentor_output for mentor_output, _ in taught]
+        outputs = [self.task.adapt(out, m) for m, (out, _) in zip(self.mentors, taught)]
         with torch.autocast(inputs.device.type, enabled=False):
-            scores = self._score(output, outputs, data_samples)
-            student = self.task.logits(output, output)
-            logits = [self.task.logits(out, output, m) for m, out in zip(self.mentors, outputs)]
-            lesson = self.knowledge_filter(scores, logits)
+            plain = as_float(output)
+            scores = self._score(plain, outputs, data_samples)
+            parts = self._parts(plain, outputs)
+            lesson = self.knowledge_filter(scores, parts[0][1])
             if taught:
                 lesson = lesson.keep(torch.stack([healthy for _, healthy in taught]))
-            temperature = self.mentoring(lesson, student.detach(), logits)
-            distill = self.distill_loss(
-                student, logits, lesson, temperature, scores.labelled, scores.target
+            temperatures = [self.mentoring(lesson, z.detach(), theirs) for z, theirs in parts]
+            distill = sum(
+                self.distill_loss(z, theirs, lesson, temperature, scores.taught, scores.target)
+                for (z, theirs), temperature in zip(parts, temperatures)
             )
         losses = self.task.task_loss(self.student, feats, output, data_samples, lesson.task_weight)
         return dict(
             _as_task_losses(losses),
             loss_distill=distill,
-            **self._statistics(scores, lesson, temperature, [h for _, h in taught]),
+            **self._statistics(scores, lesson, temperatures[0], [h for _, h in taught]),
         )
 
     @torch.no_grad()
-    def _score(
-        self, output: Tensor, outputs: Sequence[Tensor], data_samples: Sequence[Any]
-    ) -> Scores:
-        return self.task.score(self.scorer, output.float(), self.mentors, outputs, data_samples)
+    def _score(self, output: Any, outputs: Sequence[Any], data_samples: Sequence[Any]) -> Scores:
+        return self.task.score(self.scorer, output, self.mentors, outputs, data_samples)
+
+    def _parts(self, output: Any, outputs: Sequence[Any]) -> List[Tuple[Tensor, List[Tensor]]]:
+        """The student's logits with all mentors' in its form: one part, two for a SimCC student.
+
+        A rule that looks at logits to choose who teaches is shown the first part.
+        """
+        beta = getattr(self.distill_loss, 'beta', 1.0)
+        ours = self.task.logits(output, beta)
+        with torch.no_grad():
+            theirs = [self.task.logits(out, beta, m) for m, out in zip(self.mentors, outputs)]
+        return [(part, [parts[i] for parts in theirs]) for i, part in enumerate(ours)]
 
     @torch.no_grad()
     def _statistics(
@@ -157,18 +183,23 @@ class ClassroomDistiller(BaseModel):
         values = scores.values * scores.labelled
         mean = values.sum((1, 2)) / scores.labelled.sum().clamp(min=1)
         stats = {'classroom/student_score': mean[0]}
-        active = lesson.active.float()
-        warmth = (temperature * active).sum((1, 2)) / active.sum((1, 2)).clamp(min=1)
+        # Of what can be taught: labelled keypoints, or samples with any.
+        counted = scores.labelled.any(-1, keepdim=True)
+        if lesson.active.shape[-1] > 1:
+            counted = scores.labelled
+        count = counted.sum().clamp(min=1)
+        active = lesson.active & counted
+        each = active.expand_as(temperature)
+        warmth = (temperature * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1)
+        share = active.sum((1, 2)) / count
+        rank = (lesson.ranks * counted).sum((1, 2)) / count
         for i, mentor in enumerate(self.mentors):
-            any_active = active[i].amax()
             stats.update(
                 {
-                    f'classroom/{mentor.name}/active': active[i].mean(),
+                    f'classroom/{mentor.name}/active': share[i],
                     f'classroom/{mentor.name}/score': mean[i + 1],
-                    f'classroom/{mentor.name}/rank': lesson.ranks[i + 1].mean(),
-                    f'classroom/{mentor.name}/temperature': torch.where(
-                        any_active > 0, warmth[i], 1
-                    ),
+                    f'classroom/{mentor.name}/rank': rank[i + 1],
+                    f'classroom/{mentor.name}/temperature': torch.where(share[i] > 0, warmth[i], 1),
                     f'classroom/{mentor.name}/muted': 1 - healthy[i].float(),
                 }
             )
@@ -181,6 +212,19 @@ def _as_task_losses(losses: Dict[str, Tensor]) -> Dict[str, Tensor]:
         key.replace('loss', 'loss_task', 1) if 'loss' in key else key: value
         for key, value in losses.items()
     }
+
+
+def _refuse_shapes(module: nn.Module, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
+    """Weights of another shape are an error, not MMEngine's warning."""
+    own = {prefix + key: value.shape for key, value in module.state_dict().items()}
+    wrong = [k for k, shape in own.items() if k in state_dict and state_dict[k].shape != shape]
+    if wrong:
+        shown = ', '.join(
+            f'{k}: {tuple(state_dict[k].shape)}, not {tuple(own[k])}' for k in wrong[:5]
+        )
+        raise RuntimeError(
+            f'the checkpoint is not one of this student: {len(wrong)} wrongly shaped keys ({shown})'
+        )
 
 
 def _refuse_mismatch(module: nn.Module, keys: Any) -> None:

@@ -62,7 +62,11 @@ def _grid_line(
 
 
 def resample_heatmaps(
-    heatmaps: Tensor, source_scale: Scale, size: Tuple[int, int], scale: Scale
+    heatmaps: Tensor,
+    source_scale: Scale,
+    size: Tuple[int, int],
+    scale: Scale,
+    padding: str = 'border',
 ) -> Tensor:
     """A heatmap on another grid over the same input image, peaks staying where they are.
 
@@ -72,6 +76,7 @@ def resample_heatmaps(
             MSRA's codec, ``(input - 1) / (heatmap - 1)`` for UDP's.
         size: The target grid, ``(H, W)``.
         scale: Input pixels per target heatmap pixel, ``(x, y)``.
+        padding: What is outside the source, 'border' or 'zeros'.
 
     Returns:
         ``(N, K, *size)``; the input itself where the grids are equal.
@@ -86,6 +91,6 @@ def resample_heatmaps(
         heatmaps,
         grid.expand(len(heatmaps), -1, -1, -1),
         mode='bicubic',
-        padding_mode='border',
+        padding_mode=padding,
         align_corners=True,
     )

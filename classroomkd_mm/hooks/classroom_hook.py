@@ -84,7 +84,7 @@ class ClassroomHook(Hook):
         values = {k: torch.as_tensor(v).detach().double() for k, v in (outputs or {}).items()}
         for key in [k for k in values if k.endswith('/temperature')]:
             # An epoch's mean temperature is one over lessons taught, not over batches.
-            values[key] = values[key] * values[key.replace('temperature', 'active')]
+            values[key] = values[key] * values[key.removesuffix('temperature') + 'active']
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0) + value
         self._count += 1
@@ -141,7 +141,9 @@ class ClassroomHook(Hook):
     def _truncate(self, path: Path, epoch: int) -> None:
         if path.is_file():
             lines = path.read_text().splitlines(keepends=True)
-            path.write_text(''.join(ln for ln in lines if json.loads(ln)['epoch'] <= epoch))
+            # A line without its end was cut off by the kill.
+            whole = [line for line in lines if line.endswith('\n')]
+            path.write_text(''.join(ln for ln in whole if json.loads(ln)['epoch'] <= epoch))
 
 
 def summarise(means: Dict[str, float], names: List[str]) -> dict:

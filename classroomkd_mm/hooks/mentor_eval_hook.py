@@ -43,6 +43,8 @@ class MentorEvalHook(Hook):
                 'val_evaluator and val_cfg'
             )
         with same_random_state():
+            # Which of a mentor's classes or keypoints are the data set's is known only now.
+            model.task.check_data(model.scorer, runner.train_dataloader.dataset)
             table = {mentor.name: self._evaluate(runner, model, mentor) for mentor in model.mentors}
         runner.logger.info(format_table(table))
         for name, metrics in table.items():

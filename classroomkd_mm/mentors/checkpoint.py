@@ -1,15 +1,17 @@
 """Loading a mentor's weights: safely, and all of them or none."""
 
+import hashlib
 import os
 import pickle
 import re
+import zipfile
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_rank
 from mmengine.runner.checkpoint import get_torch_safe_globals
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_dict
 from torch import nn
@@ -38,12 +40,7 @@ def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = 
     path = fetch(checkpoint, who) if remote else Path(checkpoint).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{who}: checkpoint={checkpoint!r} does not exist')
-    try:
-        weights = read_state_dict(path, who, trusted)
-    except ValueError:
-        if remote and is_main_process():
-            path.unlink()  # a damaged download must not be found again
-        raise
+    weights = read_state_dict(path, who, trusted)
     load_matching(network, weights, f'{who}: checkpoint={checkpoint!r}')
 
 
@@ -58,16 +55,32 @@ def fetch(url: str, who: str) -> Path:
         RuntimeError: Where the download fails, naming ``who`` and the URL.
     """
     path = Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(url)
-    digest = re.search(r'-([0-9a-f]{8})[_.]', path.name)
+    digest = hash_in_name(path.name)
     try:
-        if is_main_process() and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), digest and digest.group(1))
+        if int(os.environ.get('LOCAL_RANK', get_rank())) == 0:  # each machine has its own cache
+            if path.is_file() and not _whole(path, digest):
+                path.unlink()
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(url, str(path), digest)
     except (OSError, RuntimeError, HTTPException) as error:  # no network, 404, wrong hash, cut off
         raise RuntimeError(f'{who}: checkpoint={url!r} cannot be downloaded: {error}') from error
     finally:
         barrier()  # also after a failure: the other ranks wait here
     return path
+
+
+def hash_in_name(name: str) -> Optional[str]:
+    """The start of the SHA-256 in a zoo file's name; None where it has none, or only a date."""
+    found = [text for text in re.findall(r'-([0-9a-f]{8})(?=[_.])', name) if text[:2] != '20']
+    return found[-1] if found else None
+
+
+def _whole(path: Path, digest: Optional[str]) -> bool:
+    """Whether a file is the one that was published; without a hash, whether it is a zip file."""
+    if digest is None:
+        return zipfile.is_zipfile(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
 
 
 def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:

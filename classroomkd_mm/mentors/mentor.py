@@ -1,18 +1,24 @@
 """A mentor: a frozen stock network that sees the student's inputs in its own convention."""
 
-from typing import Any, List, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ..compat import why_missing
 from ..functional import resample_heatmaps
+from ..tasks.keypoints import names_in_config
 from .checkpoint import load_weights
 from .zoo import look_up
 
 ASPECT_TOLERANCE = 0.01
+CROP = ('input_size', 'input_scale', 'input_center')  # how MMPose's samples state the crop
 
 
 def _norm(preprocessor: nn.Module) -> Tuple[Tensor, Tensor, bool]:
@@ -24,6 +30,13 @@ def _norm(preprocessor: nn.Module) -> Tuple[Tensor, Tensor, bool]:
     return mean, std, bool(rgb)
 
 
+def as_float(output: Any) -> Any:
+    """A network's output, a tensor or a tuple of them, in float32."""
+    if isinstance(output, (tuple, list)):
+        return tuple(part.float() for part in output)
+    return output.float()
+
+
 class Mentor:
     """A frozen network, outside the module tree of the student.
 
@@ -32,12 +45,17 @@ class Mentor:
         network: A stock model; put in eval mode, its parameters frozen.
         preprocessor: The student's data preprocessor, whose output the mentor is shown.
         classes: Names of the mentor's classes, where they are not the student's.
+        keypoints: Names of the mentor's keypoints, None where they are the student's.
+        min_shared_keypoints: With fewer in common with the data set it is refused.
+        letterbox: Pad inputs of another aspect ratio instead of refusing them.
 
     Attributes:
+        readout: How its output is read in the student's input space (pose).
+        keypoint_index: Where each of the student's keypoints is among the mentor's; None if equal.
+        known: bool ``(K,)``, which of the student's keypoints it has; None if all.
         adaptations: What is adapted between it and the student, in words.
         has_norm: Whether its data preprocessor says what normalisation it expects.
         class_index: Where each of the student's classes is among the mentor's.
-        scale: The student's input pixels per pixel of this mentor's heatmaps (x, y).
     """
 
     def __init__(
@@ -46,12 +64,20 @@ class Mentor:
         network: nn.Module,
         preprocessor: nn.Module,
         classes: Optional[Sequence[str]] = None,
+        keypoints: Optional[Sequence[str]] = None,
+        min_shared_keypoints: int = 5,
+        letterbox: bool = False,
     ) -> None:
         self.name = name
+        self.keypoints = keypoints
+        self.min_shared_keypoints = min_shared_keypoints
+        self.letterbox = letterbox
+        self.readout: Any = None
+        self.keypoint_index: Optional[Tensor] = None
+        self.known: Optional[Tensor] = None
         self.classes = classes
         self.class_index: Optional[Tensor] = None
         self.network = network.eval().requires_grad_(False)
-        self.scale = (1.0, 1.0)
         self.input_size: Optional[Tuple[Tuple[int, int], Tuple[float, float]]] = None
         mean_s, std_s, rgb_s = _norm(preprocessor)
         mean_m, std_m, rgb_m = _norm(network.data_preprocessor)
@@ -68,28 +94,40 @@ class Mentor:
         if not self.same_norm:
             self.adaptations.append('mean and std')
 
-    def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> None:
+    def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> Tuple[float, float]:
         """Remember to resize inputs of ``student`` (w, h) to the mentor's ``own`` size.
 
+        With ``letterbox`` another aspect ratio is kept: the picture fills the upper left, the
+        rest is the mentor's mean colour.
+
+        Returns:
+            The student's input pixels per pixel of the mentor's input, (x, y).
+
         Raises:
-            ValueError: Where the aspect ratios differ.
+            ValueError: Where the aspect ratios differ and ``letterbox`` is off.
         """
         ratio = (student[0] / own[0], student[1] / own[1])
         if abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE:
-            raise ValueError(
-                f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
-                f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped'
-            )
+            if not self.letterbox:
+                raise ValueError(
+                    f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
+                    f'{student[0]}x{student[1]}: the aspect ratios cannot be mapped '
+                    '(letterbox=True pads)'
+                )
+            ratio = (max(ratio), max(ratio))
         if student != own:
             self.input_size = ((own[1], own[0]), ratio)
-            self.adaptations.append(f'input to {own[0]}x{own[1]}')
+            padded = ', letterboxed' if ratio[0] == ratio[1] and self.letterbox else ''
+            self.adaptations.append(f'input to {own[0]}x{own[1]}{padded}')
+        return ratio
 
     def apply(self, fn: Any) -> None:
         """Move or cast with the student (``nn.Module._apply``)."""
         self.network._apply(fn)
         self.gain, self.bias = fn(self.gain), fn(self.bias)
-        if self.class_index is not None:
-            self.class_index = fn(self.class_index)
+        for name in ('class_index', 'keypoint_index', 'known'):
+            if getattr(self, name) is not None:
+                setattr(self, name, fn(getattr(self, name)))
 
     def adapt(self, inputs: Tensor) -> Tensor:
         """The student's inputs ``(N, 3, H, W)`` in this mentor's convention."""
@@ -99,37 +137,77 @@ class Mentor:
             inputs = inputs * self.gain + self.bias
         if self.input_size is not None:
             size, ratio = self.input_size
-            inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio)
+            padding = 'zeros' if self.letterbox else 'border'  # 0 is the mean colour
+            inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio, padding)
         return inputs
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> Tuple[Tensor, Tensor]:
+    def __call__(self, inputs: Tensor) -> Tuple[Any, Tensor]:
         """Outputs in float32 and whether all of them are finite (a bool tensor, no sync).
 
         Outputs that are not finite are replaced by 0: the caller mutes the mentor.
         """
-        output = self.network(self.adapt(inputs), None, mode='tensor').float()
-        # One pass; in float64 no sum of finite float32 overflows.
-        healthy = output.sum(dtype=torch.float64).isfinite()
-        return torch.where(healthy, output, 0), healthy
+        output = as_float(self.network(self.adapt(inputs), None, mode='tensor'))
+        parts = output if isinstance(output, tuple) else (output,)
+        # One pass each; in float64 no sum of finite float32 overflows.
+        healthy = sum(part.sum(dtype=torch.float64) for part in parts).isfinite()
+        parts = tuple(torch.where(healthy, part, 0) for part in parts)
+        return (parts if isinstance(output, tuple) else parts[0]), healthy
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: Sequence[Any]) -> List[Any]:
         """The network's own predictions for the student's inputs, as ``mode='predict'`` gives.
 
-        The crop in ``data_samples`` is stated at the student's input size; the mentor's
-        coordinates are stated at its own, so the size is swapped while it predicts.
+        In the student's classes or keypoints. The crop in ``data_samples`` is stated at the
+        student's input, the mentor's coordinates are at its own: the crop is restated meanwhile.
         """
+        inputs = self.adapt(inputs)
+        if self.class_index is not None:
+            logits = self.network(inputs, mode='tensor').index_select(-1, self.class_index)
+            owner = self.network if not hasattr(self.network, 'head') else self.network.head
+            return owner._get_predictions(logits, data_samples)
+        with self._own_input_size(data_samples):
+            predictions = self.network(inputs, data_samples, mode='predict')
+        return [self._in_students_keypoints(sample) for sample in predictions]
+
+    @contextmanager
+    def _own_input_size(self, data_samples: Sequence[Any]) -> Iterator[None]:
         if self.input_size is None:
-            return self.network(self.adapt(inputs), data_samples, mode='predict')
-        own = self.input_size[0][::-1]
-        original = [sample.metainfo['input_size'] for sample in data_samples]
+            yield
+            return
+        (height, width), ratio = self.input_size
+        original = [dict(sample.metainfo) for sample in data_samples]
         for sample in data_samples:
-            sample.set_metainfo(dict(input_size=own))
-        predictions = self.network(self.adapt(inputs), data_samples, mode='predict')
-        for sample, size in zip(data_samples, original):
-            sample.set_metainfo(dict(input_size=size))
-        return predictions
+            self._restate_crop(sample, (width, height), ratio)
+        yield
+        for sample, meta in zip(data_samples, original):
+            sample.set_metainfo({key: meta[key] for key in CROP})
+
+    def _restate_crop(self, sample: Any, own: Tuple[int, int], ratio: Tuple[float, float]) -> None:
+        """State the crop at the mentor's input: a letterboxed one reaches beyond the student's."""
+        meta = sample.metainfo
+        covered = np.array(own) * ratio / np.array(meta['input_size'])
+        scale = np.asarray(meta['input_scale'])
+        centre = np.asarray(meta['input_center']) + scale * (covered - 1) / 2
+        sample.set_metainfo(dict(input_size=own, input_scale=scale * covered, input_center=centre))
+
+    def _in_students_keypoints(self, sample: Any) -> Any:
+        if self.keypoint_index is not None:
+            index, known = self.keypoint_index.cpu().numpy(), self.known.cpu().numpy()
+            found = sample.pred_instances
+            sample.pred_instances = InstanceData(
+                **{
+                    **dict(found.items()),
+                    'keypoints': found.keypoints[:, index],
+                    'keypoint_scores': found.keypoint_scores[:, index] * known,
+                    'keypoints_visible': found.keypoints_visible[:, index] * known,
+                }
+            )
+        return sample
+
+    def __deepcopy__(self, memo: dict) -> 'Mentor':
+        """Copies of the student (EMA) share the mentors."""
+        return self
 
 
 class Classroom(List[Mentor]):
@@ -140,8 +218,8 @@ class Classroom(List[Mentor]):
         return self
 
 
-def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
-    """A model config and its default scope, from a dict, a path or ``library::path``."""
+def _whole_config(config: Any, who: str) -> Any:
+    """A config from a dict, a path or ``library::path``."""
     if isinstance(config, str) and '::' in config:
         from mmengine.hub import get_config
 
@@ -152,13 +230,19 @@ def _model_config(config: Any, who: str) -> Tuple[dict, Optional[str]]:
         raise TypeError(
             f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'
         )
+    return config
+
+
+def _model_config(config: Any) -> dict:
+    """The model in a whole config, or the config if it is a model's."""
     model = Config(dict(model=config.get('model', config))).model.to_dict()
     if 'data_preprocessor' in config and 'model' in config:  # MMPretrain's, as its runner does
         model.setdefault('data_preprocessor', config['data_preprocessor'])
-    return model, config.get('default_scope', None)
+    return model
 
 
-SETTINGS = {'name', 'zoo', 'config', 'checkpoint', 'classes', 'trusted'}
+ADAPTERS = {'classes', 'keypoints', 'min_shared_keypoints', 'letterbox'}
+SETTINGS = {'name', 'zoo', 'config', 'checkpoint', 'trusted'} | ADAPTERS
 
 
 def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
@@ -166,8 +250,10 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
 
     ``dict(name=..., zoo=NAME)`` takes config and weights from the model index of the library that
     has that name, ``dict(name=..., config=..., checkpoint=PATH | URL | None)`` takes them as given.
-    A classifier with another class list also takes ``classes``, the names of its classes in order;
-    ``trusted=True`` lets a checkpoint run code when it is read.
+    A classifier with another class list also takes ``classes``, the names of its classes in order,
+    a pose network whose config does not say its keypoints ``keypoints``, their names, also
+    ``min_shared_keypoints`` and ``letterbox``, see :class:`Mentor`; ``trusted=True`` lets a
+    checkpoint run code when it is read.
 
     Args:
         cfg: The mentor's settings.
@@ -180,15 +266,28 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     cfg = dict(cfg)
     _check_settings(cfg, f'mentors[{position}]')
     name = cfg.get('name', cfg.get('zoo', f'mentor{position}'))
+    if not isinstance(name, str) or 'loss' in name:
+        raise ValueError(
+            f'mentors[{position}].name={name!r} must be a string without "loss": MMEngine would '
+            'add its statistics to the loss'
+        )
     who = f'mentor {name!r}'
     if 'zoo' in cfg:
         published = look_up(cfg['zoo'], who)
+        if published.weights is None and 'checkpoint' not in cfg:
+            raise ValueError(
+                f'{who}: zoo={cfg["zoo"]!r} has no published weights; give checkpoint (None for '
+                'random weights)'
+            )
         cfg = {'config': published.config, 'checkpoint': published.weights, **cfg}
-    model, scope = _model_config(cfg['config'], who)
-    network = _build_network(model, scope)
+    config = _whole_config(cfg['config'], who)
+    network = _build_network(_model_config(config), config.get('default_scope'))
     if cfg['checkpoint'] is not None:
         load_weights(network, str(cfg['checkpoint']), who, cfg.get('trusted', False))
-    return Mentor(name, network, preprocessor, cfg.get('classes'))
+    adapters = {key: cfg[key] for key in ADAPTERS & set(cfg)}
+    if hasattr(getattr(network, 'head', None), 'decoder'):
+        adapters.setdefault('keypoints', names_in_config(config))
+    return Mentor(name, network, preprocessor, **adapters)
 
 
 def _check_settings(cfg: dict, who: str) -> None:
@@ -196,12 +295,15 @@ def _check_settings(cfg: dict, who: str) -> None:
     if set(cfg) - SETTINGS or not complete:
         raise ValueError(
             f'{who} takes name and either zoo, or config and checkpoint (None for random weights), '
-            f'also classes and trusted; got {sorted(cfg)}'
+            f'also {", ".join(sorted(ADAPTERS))} and trusted; got {sorted(cfg)}'
         )
 
 
 def _build_network(model: dict, scope: Optional[str]) -> nn.Module:
     # A mentor's backbone weights (init_cfg) would be fetched only to be overwritten.
-    model.get('backbone', {}).pop('init_cfg', None)
+    backbone = model.get('backbone', {})
+    backbone.pop('init_cfg', None)
+    if backbone.get('_scope_') == 'mmdet' and why_missing('mmdet') is not None:
+        backbone['_scope_'] = 'mmpose'  # RTMPose's CSPNeXt, which MMPose has as well
     with DefaultScope.overwrite_default_scope(scope):  # None keeps the run's own
         return MMENGINE_MODELS.build(model)

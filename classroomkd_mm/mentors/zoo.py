@@ -32,9 +32,13 @@ class Published:
 
 
 @lru_cache(maxsize=None)
-def zoo() -> Dict[str, Published]:
-    """Every published network of the installed libraries, by name."""
-    return {model.name: model for library in LIBRARIES for model in _read(library)}
+def zoo() -> Dict[str, List[Published]]:
+    """The published networks of the installed libraries, by name; a few names are there twice."""
+    found: Dict[str, List[Published]] = {}
+    for library in LIBRARIES:
+        for model in _read(library):
+            found.setdefault(model.name, []).append(model)
+    return found
 
 
 def _read(library: str) -> List[Published]:
@@ -63,10 +67,16 @@ def look_up(name: str, who: str) -> Published:
     """The network of that name.
 
     Raises:
-        ValueError: For an unknown name, with the nearest ones.
+        ValueError: For an unknown name, with the nearest ones, and for one that is not unique.
     """
     if name not in zoo():
         near = difflib.get_close_matches(name, zoo(), n=3, cutoff=0.4)
         hint = f'did you mean {", ".join(near)}?' if near else 'see tools/mentors.py search'
         raise ValueError(f'{who}: zoo={name!r} is not in the installed model indexes; {hint}')
-    return zoo()[name]
+    if len({(model.config, model.weights) for model in zoo()[name]}) > 1:
+        configs = ', '.join(model.config for model in zoo()[name])
+        raise ValueError(
+            f'{who}: zoo={name!r} is in the model index more than once ({configs}); give config '
+            'and checkpoint'
+        )
+    return zoo()[name][0]

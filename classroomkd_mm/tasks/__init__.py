@@ -4,9 +4,9 @@ from torch import nn
 
 from .base import Task
 from .classification import ClassificationTask, is_classifier
-from .heatmap import HeatmapTask
+from .pose import PoseTask
 
-__all__ = ['ClassificationTask', 'HeatmapTask', 'Task', 'build_task']
+__all__ = ['ClassificationTask', 'PoseTask', 'Task', 'build_task']
 
 
 def build_task(student: nn.Module) -> Task:
@@ -15,4 +15,4 @@ def build_task(student: nn.Module) -> Task:
     Raises:
         ValueError: Where it is none of those that are known.
     """
-    return ClassificationTask(student) if is_classifier(student) else HeatmapTask(student)
+    return ClassificationTask(student) if is_classifier(student) else PoseTask(student)

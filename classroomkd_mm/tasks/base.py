@@ -29,6 +29,9 @@ class Task:
     truth: type
     dataset_meta: Optional[dict] = None
 
+    def check_filter(self, knowledge_filter: nn.Module) -> None:
+        """Refuse a filter whose task weights the student's loss cannot take; none by default."""
+
     def check_scorer(self, scorer: nn.Module) -> None:
         """Refuse another task's scorer.
 

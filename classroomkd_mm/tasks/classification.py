@@ -57,8 +57,16 @@ def class_index(theirs: Sequence[str], ours: Sequence[str], who: str) -> List[in
     """Where each of the student's classes is among a mentor's.
 
     Raises:
-        ValueError: Naming the classes that the mentor lacks.
+        ValueError: Naming the classes that the mentor lacks, or names that stand for two classes.
     """
+    if list(theirs) == list(ours):
+        return list(range(len(ours)))
+    for side, names in (('classes', theirs), ("the data set's classes", ours)):
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        if twice:
+            raise ValueError(
+                f'{who}: {side} names {twice[:3]} twice: they cannot be joined by name'
+            )
     lacking = [name for name in ours if name not in theirs]
     if lacking:
         raise ValueError(
@@ -121,6 +129,11 @@ class ClassificationTask(Task):
         self.dataset_meta = dataset.metainfo
         for mentor in self.mapped:
             ours = dataset.metainfo.get('classes') or ()
+            if len(ours) != (self.num_classes or len(ours)):
+                raise ValueError(
+                    f'mentor {mentor.name!r}: classes are joined by name, and the data set names '
+                    f'{len(ours)} of the {self.num_classes} classes'
+                )
             index = class_index(mentor.classes, ours, f'mentor {mentor.name!r}')
             mentor.class_index = torch.tensor(index, device=mentor.gain.device)
         ground_truth([dataset[0]['data_samples']], torch.device('cpu'))
@@ -147,13 +160,12 @@ class ClassificationTask(Task):
         outputs: Sequence[Tensor],
         data_samples: Sequence[Any],
     ) -> Scores:
-        """Score all members on logits ``(N, C)``."""
-        theirs = [self._joined(out, mentor) for mentor, out in zip(mentors, outputs)]
-        return scorer(torch.stack([student, *theirs]), ground_truth(data_samples, student.device))
+        """Score all members on their adapted logits ``(N, C)``."""
+        return scorer(torch.stack([student, *outputs]), ground_truth(data_samples, student.device))
 
-    def logits(self, output: Tensor, like: Tensor, mentor: Any = None) -> Tensor:
-        """Logits as ``(N, 1, C)`` over the student's classes."""
-        return self._joined(output, mentor)[:, None]
+    def logits(self, output: Tensor, beta: float, mentor: Any = None) -> Tuple[Tensor, ...]:
+        """Logits as ``(N, 1, C)``."""
+        return (output[:, None],)
 
     def task_loss(
         self,
@@ -169,8 +181,9 @@ class ClassificationTask(Task):
         with replayed(student.head, output):
             return student.head.loss(feats, data_samples, weight=weight)
 
-    def _joined(self, output: Tensor, mentor: Any) -> Tensor:
-        if mentor is None or mentor.classes is None:
+    def adapt(self, output: Tensor, mentor: Any) -> Tensor:
+        """A mentor's logits over the student's classes."""
+        if mentor.classes is None:
             return output
         if mentor.class_index is None:
             raise RuntimeError(

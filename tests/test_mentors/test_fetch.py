@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from classroomkd_mm.mentors import load_weights
+from classroomkd_mm.mentors.checkpoint import hash_in_name
 
 
 @pytest.fixture
@@ -60,8 +61,34 @@ def test_a_missing_file_says_which_mentor_and_url(server):
         load_weights(nn.Linear(2, 2), f'{server[1]}/none.pth', "mentor 'm'")
 
 
-def test_a_damaged_download_is_removed(server, tmp_path):
+@pytest.mark.parametrize('hashed', [True, False])
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server, tmp_path, hashed):
+    folder, url = server
+    theirs, ours = nn.Linear(2, 2), nn.Linear(2, 2)
+    name = publish(folder, theirs)
+    if not hashed:
+        name = (folder / name).rename(folder / 'a.pth').name
+    load_weights(ours, f'{url}/{name}', 'mentor')
+    cached = next((tmp_path / 'cache').rglob('*.pth'))
+    cached.write_bytes(cached.read_bytes()[:-300])
+    load_weights(ours, f'{url}/{name}', 'mentor')
+    assert torch.equal(ours.weight, theirs.weight)
+
+
+def test_a_file_that_is_not_a_checkpoint(server):
     (server[0] / 'a.pth').write_bytes(b'half a file')
     with pytest.raises(ValueError, match='cannot be read as a checkpoint .truncated'):
         load_weights(nn.Linear(2, 2), f'{server[1]}/a.pth', 'mentor')
-    assert not list((tmp_path / 'cache').rglob('*.pth'))
+
+
+@pytest.mark.parametrize(
+    'name, digest',
+    [
+        ('td-hm_hrnet-w48_8xb32-210e_coco-256x192-0e67c616_20220913.pth', '0e67c616'),
+        ('resnet18_8xb32_in1k_20210831-fbbb1da6.pth', 'fbbb1da6'),
+        ('rtmw-dw-l-m_simcc-cocktail14_270e-256x192-20231122.pth', None),
+        ('last.pth', None),
+    ],
+)
+def test_the_hash_in_a_name(name, digest):
+    assert hash_in_name(name) == digest

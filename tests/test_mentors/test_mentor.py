@@ -11,7 +11,7 @@ from mmpose.structures import PoseDataSample
 from torch import nn
 
 from classroomkd_mm.mentors import Mentor
-from classroomkd_mm.tasks import HeatmapTask
+from classroomkd_mm.tasks import PoseTask
 
 CONVENTIONS = [
     dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
@@ -45,7 +45,7 @@ def test_a_mentor_of_another_input_size_predicts_in_the_picture(demo_config, peo
     cfg['head']['decoder'].update(input_size=(96, 128), heatmap_size=(24, 32))
     student.val_dataloader.dataset.pipeline[-1].pack_transformed = True
     dataset = DATASETS.build(student.val_dataloader.dataset)
-    task = HeatmapTask(ROOT_MODELS.build(student.model))
+    task = PoseTask(ROOT_MODELS.build(student.model))
     mentor = mentors.build_mentor(
         dict(name='m', config=cfg, checkpoint=None), 0, PoseDataPreprocessor()
     )

@@ -21,6 +21,13 @@ def test_both_libraries_networks_are_there_with_what_is_published():
     assert len(zoo()) > 800
 
 
+def test_names_without_weights_and_names_that_are_there_twice_are_refused():
+    with pytest.raises(ValueError, match="zoo='hivit-tiny-p16_16xb64_in1k' has no published weig"):
+        build_mentor(dict(zoo='hivit-tiny-p16_16xb64_in1k'), 0, None)
+    with pytest.raises(ValueError, match='is in the model index more than once .mmpose::.*crowdp'):
+        look_up('rtmpose-t_8xb256-420e_coco-256x192', 'm')
+
+
 def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(
         ValueError, match=f"mentor 'm': zoo='td-hm_hrnet-w48'.*did you mean.*{HRNET}"
@@ -38,7 +45,7 @@ def test_a_mentor_by_name_takes_config_and_weights_from_the_index(demo_config, m
     preprocessor = mmengine.model.ImgDataPreprocessor()
     name = 'td-hm_mobilenetv2_8xb64-210e_coco-256x192'
     mentor = build_mentor(dict(zoo=name), 0, preprocessor)
-    assert mentor.name == name and loaded == [zoo()[name].weights]
+    assert mentor.name == name and loaded == [zoo()[name][0].weights]
     assert type(mentor.network.backbone).__name__ == 'MobileNetV2'
     build_mentor(dict(name='m', zoo=name, checkpoint=None), 0, preprocessor)
     assert len(loaded) == 1

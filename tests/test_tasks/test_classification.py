@@ -240,11 +240,19 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
     model.task.check_data(model.scorer, Labelled([0, 4], names(*range(5))))
     assert model.mentors[0].class_index.tolist() == [2, 4, 5, 1, 3]
     outputs = torch.arange(14.0).view(2, 7)
-    joined = model.task.logits(outputs, outputs, model.mentors[0])
-    assert joined[0, 0].tolist() == [2, 4, 5, 1, 3]
+    joined = model.task.adapt(outputs, model.mentors[0])
+    assert joined[0].tolist() == [2, 4, 5, 1, 3]
+    predicted = model.mentors[0].predict(torch.rand(2, 1, 16, 16), None)
+    assert [sample.pred_score.numel() for sample in predicted] == [5, 5]
+    assert copy.deepcopy(model).task.mapped[0] is model.mentors[0]
     assert total(lesson(model, batch())).isfinite()
-    with pytest.raises(ValueError, match="mentor 'm': classes lacks 1 of the data set's 2"):
-        model.task.check_data(model.scorer, Labelled([0], names(0, 7)))
+    for ours, message in (
+        (names(0, 1, 2, 3, 7), "mentor 'm': classes lacks 1 of the data set's 5"),
+        (names(0, 1), 'the data set names 2 of the 5 classes'),
+        (names(0, 1, 2, 3, 3), "the data set's classes names .'class 3'. twice"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.task.check_data(model.scorer, Labelled([0], ours))
 
 
 @pytest.mark.parametrize(
@@ -284,6 +292,34 @@ def test_networks_that_do_not_fit_are_refused_when_the_model_is_built(student, m
 def test_another_tasks_scorer_and_loss_are_refused():
     with pytest.raises(ValueError, match='scorer=OKSScorer does not fit the student; use TrueCl'):
         build(scorer=dict(type='OKSScorer'))
+
+
+@pytest.mark.parametrize(
+    'parts, message',
+    [
+        (
+            dict(knowledge_filter=dict(type='DTKDMentoring', tau=1.0)),
+            'knowledge_filter=DTKDMentoring is a mentoring',
+        ),
+        (dict(distill_loss=dict(type='KnowledgeFilter')), 'it belongs in knowledge_filter='),
+        (dict(distill_loss=dict(type='KLDistillLoss', beta=0)), 'distill_loss.beta=0 is not posi'),
+        (dict(mentors=[mentor('lossy')]), "mentors.0..name='lossy' must be a string without"),
+    ],
+)
+def test_parts_in_the_wrong_place_are_named(parts, message):
+    with pytest.raises(ValueError, match=message):
+        build(**parts)
+    with pytest.raises(TypeError, match="scorer='TrueClassScorer' must be a dict"):
+        build(scorer='TrueClassScorer')
+
+
+def test_weights_of_another_shape_are_an_error_and_the_students_methods_are_there():
+    model = build()
+    with pytest.raises(RuntimeError, match=r'2 wrongly shaped keys .head.fc.weight: .7, 4., not'):
+        model.load_state_dict(ROOT_MODELS.build(network(classes=7)).state_dict())
+    assert model.with_head and model.student.with_head
+    with pytest.raises(AttributeError, match='nonsense'):
+        model.nonsense
 
 
 @pytest.mark.parametrize(

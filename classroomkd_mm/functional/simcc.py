@@ -1,0 +1,71 @@
+"""SimCC (arXiv 2107.03332): one distribution per axis; to and from heatmaps through marginals."""
+
+from typing import Tuple
+
+import torch
+from torch import Tensor
+
+from .heatmaps import Scale, resample_heatmaps
+
+
+def decode_simcc(x: Tensor, y: Tensor, scale: Scale) -> Tensor:
+    """Coordinates ``(N, K, 2)`` in input pixels, the most probable bin of each axis.
+
+    Args:
+        x: ``(N, K, Wx)``.
+        y: ``(N, K, Wy)``.
+        scale: Input pixels per bin, ``(x, y)``.
+    """
+    return torch.stack([x.argmax(-1) * scale[0], y.argmax(-1) * scale[1]], -1)
+
+
+def resample_bins(logits: Tensor, source_scale: float, size: int, scale: float) -> Tensor:
+    """A distribution's logits over other bins along the same axis, the coordinates staying.
+
+    Finer bins interpolate the logits. Coarser bins collect probability, each source bin's shared
+    between its two neighbours, so that no sharp peak falls between them.
+
+    Args:
+        logits: ``(N, K, W)``.
+        source_scale: Input pixels per source bin.
+        size: Number of target bins.
+        scale: Input pixels per target bin.
+
+    Returns:
+        Log-probabilities but for a constant, ``(N, K, size)``; the input where the bins are equal.
+    """
+    if logits.shape[-1] == size and source_scale == scale:
+        return logits
+    if scale <= source_scale:
+        row = resample_heatmaps(logits[..., None, :], (source_scale, 1.0), (1, size), (scale, 1.0))
+        return row[..., 0, :]
+    source = torch.arange(logits.shape[-1], device=logits.device) * (source_scale / scale)
+    target = torch.arange(size, device=logits.device)
+    share = (1 - (source[:, None] - target).abs()).clamp(min=0).to(logits.dtype)
+    probability = logits.softmax(-1) @ share
+    return probability.clamp(min=torch.finfo(logits.dtype).tiny).log()
+
+
+def heatmap_marginals(heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
+    """Logits of the marginals of ``softmax(heatmaps)`` over both axes.
+
+    Args:
+        heatmaps: Logits ``(N, K, H, W)``.
+
+    Returns:
+        ``(N, K, W)`` and ``(N, K, H)``.
+    """
+    return heatmaps.logsumexp(-2), heatmaps.logsumexp(-1)
+
+
+def product_heatmap(x: Tensor, y: Tensor) -> Tensor:
+    """Logits of the distribution whose axes are independent, with these marginals.
+
+    Args:
+        x: Logits ``(N, K, W)``.
+        y: Logits ``(N, K, H)``.
+
+    Returns:
+        ``(N, K, H, W)``.
+    """
+    return y.log_softmax(-1)[..., None] + x.log_softmax(-1)[..., None, :]
