@@ -5,7 +5,7 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
-from .heatmaps import Scale, resample_heatmaps
+from .heatmaps import Scale
 
 
 def decode_simcc(x: Tensor, y: Tensor, scale: Scale) -> Tensor:
@@ -36,14 +36,21 @@ def resample_bins(logits: Tensor, source_scale: float, size: int, scale: float) 
     """
     if logits.shape[-1] == size and source_scale == scale:
         return logits
-    if scale <= source_scale:
-        row = resample_heatmaps(logits[..., None, :], (source_scale, 1.0), (1, size), (scale, 1.0))
-        return row[..., 0, :]
     source = torch.arange(logits.shape[-1], device=logits.device) * (source_scale / scale)
     target = torch.arange(size, device=logits.device)
-    share = (1 - (source[:, None] - target).abs()).clamp(min=0).to(logits.dtype)
-    probability = logits.softmax(-1) @ share
+    distance = (source[:, None] - target).abs().to(logits.dtype)
+    if scale <= source_scale:
+        weight = _cubic(distance * (scale / source_scale))
+        return logits @ (weight / weight.sum(0).clamp(min=0.5))
+    probability = logits.softmax(-1) @ (1 - distance).clamp(min=0)
     return probability.clamp(min=torch.finfo(logits.dtype).tiny).log()
+
+
+def _cubic(t: Tensor) -> Tensor:
+    """Keys' cubic kernel with a = -1/2, which is exact for parabolas: a Gaussian stays one."""
+    near = (1.5 * t - 2.5) * t * t + 1
+    far = ((-0.5 * t + 2.5) * t - 4) * t + 2
+    return torch.where(t <= 1, near, torch.where(t < 2, far, 0))
 
 
 def heatmap_marginals(heatmaps: Tensor) -> Tuple[Tensor, Tensor]:

@@ -1,0 +1,84 @@
+"""SimCC and heatmaps: coordinates survive the way from one to the other."""
+
+import pytest
+import torch
+
+from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
+from classroomkd_mm.functional.simcc import (
+    decode_simcc,
+    heatmap_marginals,
+    product_heatmap,
+    resample_bins,
+)
+
+# A 192x256 input: points in its pixels.
+POINTS = torch.tensor([[[20.3, 30.9], [101.7, 200.2], [96.0, 128.0], [150.4, 77.7]]])
+
+
+def gaussian(centre, size, scale, sigma):
+    """Logits whose softmax is a Gaussian: centre and sigma in input pixels."""
+    x = torch.arange(size) * scale
+    return -((x - centre[..., None]) ** 2) / (2 * sigma**2)
+
+
+def simcc(split, sigma=5.0):
+    return tuple(
+        gaussian(POINTS[..., axis], int(size * split), 1 / split, sigma)
+        for axis, size in ((0, 192), (1, 256))
+    )
+
+
+@pytest.mark.parametrize('scale', [(4.0, 4.0), (191 / 47, 255 / 63)], ids=['MSRA', 'UDP'])
+@pytest.mark.parametrize('split', [2.0, 3.0])
+def test_simcc_to_heatmap_keeps_the_point_to_a_tenth_of_a_heatmap_pixel(scale, split):
+    x, y = (
+        resample_bins(z, 1 / split, size, s) for z, size, s in zip(simcc(split), (48, 64), scale)
+    )
+    logits = product_heatmap(x, y)
+    found = decode_heatmaps(logits.flatten(2).softmax(-1).view_as(logits), scale)
+    assert (found - POINTS).abs().max() < 0.1 * 4, found
+
+
+@pytest.mark.parametrize('scale', [(4.0, 4.0), (191 / 47, 255 / 63)], ids=['MSRA', 'UDP'])
+@pytest.mark.parametrize('split', [2.0, 3.0])
+def test_heatmap_to_simcc_keeps_the_point_to_a_tenth_of_a_heatmap_pixel(scale, split):
+    x, y = (gaussian(POINTS[..., i], size, scale[i], 8.0) for i, size in ((0, 48), (1, 64)))
+    heatmaps = y[..., None] + x[..., None, :]
+    bins = [
+        resample_bins(z, s, int(size * split), 1 / split)
+        for z, s, size in zip(heatmap_marginals(heatmaps), scale, (192, 256))
+    ]
+    found = decode_simcc(*bins, (1 / split, 1 / split))
+    # To the nearest bin.
+    assert (found - POINTS).abs().max() < 0.5 / split + 0.02 * 4, found
+
+
+@pytest.mark.parametrize('here, there', [(2.0, 3.0), (3.0, 2.0), (2.0, 2.0), (2.0, 0.5)])
+def test_simcc_to_simcc_of_another_split_ratio(here, there):
+    bins = [
+        resample_bins(z, 1 / here, int(size * there), 1 / there)
+        for z, size in zip(simcc(here), (192, 256))
+    ]
+    found = decode_simcc(*bins, (1 / there, 1 / there))
+    # Half a bin of each.
+    assert (found - POINTS).abs().max() <= 0.5 / here + 0.5 / there + 1e-4
+
+
+def test_coarser_bins_lose_no_peak_and_no_probability():
+    sharp = torch.full((1, 1, 384), -50.0)
+    sharp[..., 101] = 50.0  # 50.5 pixels: between the heatmap pixels 12 (48) and 13 (52)
+    p = resample_bins(sharp, 0.5, 48, 4.0).exp()
+    assert p.sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert p[0, 0, 12].item() == pytest.approx(0.375, abs=1e-4)
+    assert (p[0, 0] * torch.arange(48)).sum().item() * 4 == pytest.approx(50.5, abs=1e-3)
+
+
+def test_marginals_and_product_equal_plain_sums():
+    logits = torch.randn(2, 3, 4, 5)
+    p = logits.flatten(2).softmax(-1).view_as(logits)
+    x, y = heatmap_marginals(logits)
+    torch.testing.assert_close(x.softmax(-1), p.sum(-2))
+    torch.testing.assert_close(y.softmax(-1), p.sum(-1))
+    product = product_heatmap(x, y).exp()
+    torch.testing.assert_close(product, p.sum(-1)[..., None] * p.sum(-2)[..., None, :])
+    assert resample_heatmaps(logits, (1.0, 1.0), (4, 5), (1.0, 1.0)) is logits

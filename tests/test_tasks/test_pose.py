@@ -1,0 +1,214 @@
+"""Pose mentors of other forms and keypoint sets, through the distiller and the real runner."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import MODELS as ROOT_MODELS
+
+from classroomkd_mm.mentors.zoo import look_up
+from classroomkd_mm.registry import MODELS
+from classroomkd_mm.tasks.keypoints import join_keypoints, names_in_config
+
+MPII = [
+    'right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'pelvis',
+    'thorax', 'upper_neck', 'head_top', 'right_wrist', 'right_elbow', 'right_shoulder',
+    'left_shoulder', 'left_elbow', 'left_wrist',
+]  # fmt: skip
+SIMCC = dict(
+    type='SimCCLabel', input_size=(48, 64), sigma=(2.0, 2.3), simcc_split_ratio=2.0, normalize=False
+)
+
+
+def simcc_model(heatmap_model, codec=SIMCC, beta=10.0):
+    """The same backbone with RTMPose's kind of head."""
+    model = copy.deepcopy(heatmap_model)
+    model.backbone.strides = (1, 2, 2, 2)
+    width, height = codec['input_size']
+    model.head = dict(
+        type='RTMCCHead', in_channels=64, out_channels=17, input_size=codec['input_size'],
+        in_featuremap_size=(-(-width // 32) + (width == 48) * 0, -(-height // 32)),
+        simcc_split_ratio=codec['simcc_split_ratio'], final_layer_kernel_size=1,
+        gau_cfg=dict(hidden_dims=16, s=8, expansion_factor=2, dropout_rate=0.0, drop_path=0.0,
+                     act_fn='SiLU', use_rel_bias=False, pos_enc=False),
+        loss=dict(type='KLDiscretLoss', use_target_weight=True, beta=beta, label_softmax=True),
+        decoder=dict(codec),
+    )  # fmt: skip
+    return model
+
+
+def as_student(cfg, student, codec):
+    """Give a demo config another student and its targets."""
+    cfg.model.student = student
+    for transform in cfg.train_dataloader.dataset.pipeline:
+        if transform.type == 'GenerateTarget':
+            transform.encoder = dict(codec)
+    return cfg
+
+
+def mentor(name, config, **settings):
+    return dict(name=name, config=config.to_dict(), checkpoint=None, **settings)
+
+
+def test_heatmaps_and_simcc_teach_each_other_in_a_real_run(demo_config, train):
+    heatmap = demo_config('mentor_small').model
+    finer = dict(SIMCC, simcc_split_ratio=3.0)
+    for student, codec in ((heatmap, None), (simcc_model(heatmap), SIMCC)):
+        cfg = demo_config('classroom')
+        if codec:
+            cfg = as_student(cfg, simcc_model(demo_config('alone').model), codec)
+        cfg.model.mentors = [
+            mentor('heatmap', heatmap),
+            mentor('simcc', simcc_model(heatmap)),
+            mentor('finer', simcc_model(heatmap, finer)),
+        ]
+        cfg.train_cfg.max_epochs = 1
+        cfg.work_dir += codec['type'] if codec else ''
+        runner = train(cfg)
+        with open(f'{cfg.work_dir}/classroom.jsonl') as file:
+            record = json.loads(file.readline())
+        assert 0 < record['losses']['loss_distill'] < 1e4
+        assert all(m['score'] > 0 for m in record['mentors'].values())
+        assert all(p.isfinite().all() for p in runner.model.parameters())
+
+
+def test_a_mentor_with_the_students_distribution_has_nothing_to_teach(demo_config):
+    """The same network as student and mentor: no distance, by either form and its own bins."""
+    from tests_support import packed
+
+    for model in (demo_config('alone').model, simcc_model(demo_config('alone').model)):
+        cfg = demo_config('classroom').model
+        cfg.student, cfg.mentors = model, [mentor('twin', copy.deepcopy(model))]
+        distiller = MODELS.build(cfg).eval()
+        distiller.mentors[0].network.load_state_dict(distiller.state_dict())
+        data = distiller.data_preprocessor(packed(distiller), True)
+        assert distiller(**data, mode='loss')['loss_distill'].abs() < 1e-5
+
+
+def test_keypoints_are_joined_by_name_and_alias():
+    index, known = join_keypoints(MPII, ['nose', 'left_wrist', 'right_ankle', 'neck', 'top_head'])
+    assert known == [False, True, True, True, True]
+    assert [i for i, k in zip(index, known) if k] == [15, 0, 8, 9]
+
+
+@pytest.mark.parametrize(
+    'name, count, first',
+    [
+        ('td-hm_res50_8xb64-210e_mpii-256x256', 16, 'right_ankle'),
+        ('td-hm_res101_8xb64-210e_aic-256x192', 14, 'right_shoulder'),
+        ('td-hm_res50_8xb64-210e_crowdpose-256x192', 14, 'left_shoulder'),
+        ('td-hm_hrnet-w32_8xb64-210e_coco-wholebody-256x192', 133, 'nose'),
+    ],
+)
+def test_every_zoo_configs_keypoint_names_are_found(name, count, first):
+    from mmengine.hub import get_config
+
+    names = names_in_config(get_config(look_up(name, 'test').config))
+    assert len(names) == count and names[0] == first
+
+
+def test_an_mpii_mentor_teaches_a_coco_student_what_both_have(demo_config, train):
+    cfg = demo_config('classroom')
+    theirs = demo_config('mentor_small').model
+    theirs.head.out_channels = 16
+    cfg.model.mentors = [
+        mentor('mpii', theirs, keypoints=MPII), mentor('coco', demo_config('mentor_small').model)
+    ]  # fmt: skip
+    cfg.train_cfg.max_epochs = 1
+    cfg.custom_hooks += [dict(type='classroomkd_mm.MentorEvalHook')]
+    model = train(cfg).model
+    taught = model.mentors[0]
+    assert taught.known.tolist() == [False] * 5 + [True] * 12
+    assert taught.keypoint_index[9].item() == MPII.index('left_wrist')
+    assert model.mentors[1].known is None
+    outputs = torch.rand(2, 16, 32, 24)
+    assert torch.equal(model.task.adapt(outputs, taught)[:, 16], outputs[:, 0])
+
+
+def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
+    """Scores on the rest decide, and the lesson's weight is spread over the rest."""
+    from tests_support import packed
+
+    cfg = demo_config('classroom').model
+    theirs = demo_config('mentor_small').model
+    cfg.mentors = [mentor('a', theirs), mentor('b', theirs)]
+    distiller = MODELS.build(cfg).eval()
+    a, b = distiller.mentors
+    b.network.load_state_dict(a.network.state_dict())
+    b.known = torch.arange(17) < 12
+    b.keypoint_index = torch.arange(17)
+    data = distiller.data_preprocessor(packed(distiller), True)
+    outputs = [m(data['inputs'])[0] for m in distiller.mentors]
+    student = distiller(data['inputs'])
+    scores = distiller.task.score(
+        distiller.scorer, student, distiller.mentors, outputs, data['data_samples']
+    )
+    assert torch.equal(scores.values[2, :, 12:], scores.values[0, :, 12:])
+    assert torch.equal(scores.values[2, :, :12], scores.values[1, :, :12])
+    assert scores.taught.shape[0] == 2 and not scores.taught[1, :, 12:].any()
+
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(), "mentor 'm' has 16 keypoints, the student 17; join them with keypoints="),
+        (dict(keypoints=['pelvis', 'nose'] + ['x'] * 14), 'shares 1 of the 17 keypoints'),
+    ],
+)
+def test_too_little_in_common_is_refused_before_training(demo_config, train, settings, message):
+    cfg = demo_config('classroom')
+    theirs = demo_config('mentor_small').model
+    theirs.head.out_channels = 16
+    cfg.model.mentors = [mentor('m', theirs, **settings)]
+    with pytest.raises(ValueError, match=message):
+        train(cfg)
+
+
+def test_a_letterboxed_mentor_predicts_in_the_picture(demo_config):
+    """A square mentor of a 3:4 student: the crop reaches beyond the student's, and back."""
+    from tests_support import peaks
+
+    from classroomkd_mm.mentors import build_mentor
+    from classroomkd_mm.tasks import PoseTask
+
+    student = ROOT_MODELS.build(demo_config('alone').model)
+    square = demo_config('mentor_small').model
+    square.head.decoder.update(input_size=(128, 128), heatmap_size=(32, 32))
+    settings = mentor('m', square, letterbox=True)
+    built = build_mentor(settings, 0, student.data_preprocessor)
+    task = PoseTask(student)
+    task.admit(built)
+    assert any('letterboxed' in text for text in built.adaptations)
+    inputs = torch.randn(1, 3, 64, 48)
+    shown = built.adapt(inputs)
+    assert shown.shape[-2:] == (128, 128) and (shown[..., 99:] == 0).all()
+    points = torch.tensor([[20.0, 30.0], [40.0, 50.0]]).repeat(9, 1)[:17]  # the student's pixels
+    heatmaps = peaks(points * 2 / 4, 32, 32)[None]  # own input is twice as large, stride 4
+    np.testing.assert_allclose(task.mentors[0].readout.keypoints(heatmaps)[0], points, atol=0.2)
+    resampled = task.logits(heatmaps, 1.0, built)[0].unflatten(-1, (32, 24))
+    np.testing.assert_allclose(task.readout.keypoints(resampled)[0], points, atol=0.2)
+
+
+def test_a_loss_that_is_not_linear_in_the_keypoint_weights_takes_no_sample_weights(demo_config):
+    cfg = demo_config('classroom').model
+    cfg.student.head.loss = dict(type='AdaptiveWingLoss', use_target_weight=True)
+    with pytest.raises(ValueError, match='head.loss=AdaptiveWingLoss is not linear'):
+        MODELS.build(cfg)
+    cfg.knowledge_filter = dict(type='UniformFilter')
+    MODELS.build(cfg)
+
+
+def test_rtmposes_backbone_is_mmposes_where_mmdet_is_missing():
+    from mmpose.models import PoseDataPreprocessor
+
+    from classroomkd_mm.compat import why_missing
+    from classroomkd_mm.mentors import build_mentor
+
+    if why_missing('mmdet') is None:
+        pytest.skip('mmdet is installed here and is used')
+    name = 'rtmpose-s_8xb256-420e_aic-coco-256x192'
+    built = build_mentor(dict(zoo=name, checkpoint=None), 0, PoseDataPreprocessor())
+    assert type(built.network.backbone).__module__.startswith('mmpose.')
+    assert built.keypoints[0] == 'nose'
