@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import all_reduce, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
 from ..registry import HOOKS
@@ -51,7 +51,8 @@ class ClassroomHook(Hook):
     The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook
     adds the epoch's means: a log line, ``classroom_epoch/*`` scalars for the visualisation
     backends, and a JSON line in ``classroom.jsonl`` in the work dir. It also gives the distiller
-    the training set's metainfo, and warns once of each mentor whose output is not finite.
+    the training set's metainfo, seeds each epoch by itself, and warns once of each mentor whose
+    output is not finite.
     Without ``by_epoch`` training the whole run is one epoch.
     """
 
@@ -74,8 +75,14 @@ class ClassroomHook(Hook):
         self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start a new sum."""
+        """Start a new sum, and the epoch's own random numbers.
+
+        MMEngine saves no random state: without this a resumed run would draw other augmentations
+        and dropout than one that was not interrupted.
+        """
         self._sums, self._count = {}, 0
+        per_rank = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
+        set_random_seed(runner.seed + runner.epoch, diff_rank_seed=per_rank)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

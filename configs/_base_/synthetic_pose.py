@@ -23,8 +23,7 @@ val_pipeline = [
 _dataset = dict(type=dataset_type, data_root=data_root, data_mode=data_mode)
 train_dataloader = dict(
     batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
+    num_workers=2,  # not persistent: their random state could not be resumed
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(**_dataset, ann_file='annotations/person_keypoints_train.json',
                  data_prefix=dict(img='train/'), pipeline=train_pipeline))
