@@ -8,7 +8,7 @@ PINS := requirements.txt setup.py $(wildcard requirements/placeholders/*/setup.p
 # The stamp's name is a hash of the pins: an environment that is up to date is left alone.
 STAMP := $(VENV)/.installed-$(shell cat $(PINS) | sha256sum | cut -c1-16)
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test test-quick lint clean
 help:
 	@grep -E '^# make|^[a-z-]+:.*## ' Makefile | sed 's/:.*## /: /'
 
@@ -27,6 +27,9 @@ demo: install ## three mentors, then the student alone, with AVER and with Class
 
 test: install ## all tests
 	$(VENV)/bin/python -m pytest tests
+
+test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
+	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts.py tests/test_golden.py tests/test_mentors
 
 lint: install ## ruff and mypy
 	$(VENV)/bin/ruff check classroomkd_mm tools tests

@@ -10,6 +10,6 @@ model = dict(
              checkpoint=f'work_dirs/mentor_{name}/epoch_{epochs}.pth')
         for name, epochs in (('a', 16), ('b', 12), ('c', 8), ('d', 6))
     ],
-    knowledge_filter=dict(type='KnowledgeFilter'),
+    knowledge_filter=dict(type='KnowledgeFilter', task_bias=1.0),
     mentoring=dict(type='AdaptiveMentoring', alpha=4.0),
     distill_loss=dict(type='KLDistillLoss'))
