@@ -191,6 +191,8 @@ class PoseTask(Task):
         device = mentor.gain.device
         mentor.keypoint_index = torch.tensor(index, device=device)
         mentor.known = torch.tensor(known, device=device)
+        # Evaluated alone it must not flip: the samples' flip indices are of the data set's points.
+        mentor.network.test_cfg = {**(mentor.network.test_cfg or {}), 'flip_test': False}
 
     def forward(self, student: nn.Module, inputs: Tensor) -> Tuple[Any, Any]:
         """What the head was given, and its heatmaps or SimCC vectors."""

@@ -113,6 +113,7 @@ def test_an_mpii_mentor_teaches_a_coco_student_what_both_have(demo_config, train
     cfg = demo_config('classroom')
     theirs = demo_config('mentor_small').model
     theirs.head.out_channels = 16
+    theirs.test_cfg.flip_test = True
     cfg.model.mentors = [
         mentor('mpii', theirs, keypoints=MPII), mentor('coco', demo_config('mentor_small').model)
     ]  # fmt: skip
