@@ -118,6 +118,8 @@ class MSEDistillLoss(DistillLoss):
         loss_weight: The paper's lambda.
     """
 
+    compares_values = True
+
     def distance(self, student, mentors, weight, tau, tau_s, target):  # noqa: D102
         return mse_distill(student, mentors, weight)
 

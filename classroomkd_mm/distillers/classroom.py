@@ -80,6 +80,7 @@ class ClassroomDistiller(BaseModel):
         )
         self.task.check_scorer(self.scorer)
         self.task.check_filter(self.knowledge_filter)
+        self.task.check_loss(self.distill_loss)
 
     def _become(self, student: nn.Module) -> None:
         for table in STUDENT_TABLES:

@@ -32,6 +32,9 @@ class Task:
     def check_filter(self, knowledge_filter: nn.Module) -> None:
         """Refuse a filter whose task weights the student's loss cannot take; none by default."""
 
+    def check_loss(self, distill_loss: nn.Module) -> None:
+        """Refuse a loss that cannot compare what the members give; none by default."""
+
     def check_scorer(self, scorer: nn.Module) -> None:
         """Refuse another task's scorer.
 

@@ -140,6 +140,20 @@ class PoseTask(Task):
                 'them; use KeypointMSELoss, or UniformFilter'
             )
 
+    def check_loss(self, distill_loss: nn.Module) -> None:
+        """Refuse to compare a heatmap's values with SimCC's, which are logits of another scale.
+
+        Raises:
+            ValueError: Naming the loss.
+        """
+        readouts = [self.readout, *(mentor.readout for mentor in self.mentors)]
+        simcc = any(isinstance(readout, SimCCReadout) for readout in readouts)
+        if getattr(distill_loss, 'compares_values', False) and simcc:
+            raise ValueError(
+                f'distill_loss={type(distill_loss).__name__} compares heatmap values, and a member '
+                'of this classroom has a SimCC head; use KLDistillLoss'
+            )
+
     def admit(self, mentor: Any) -> None:
         """Check that a mentor's output can be carried over to the student's, and how.
 

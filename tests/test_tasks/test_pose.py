@@ -201,6 +201,14 @@ def test_a_loss_that_is_not_linear_in_the_keypoint_weights_takes_no_sample_weigh
     MODELS.build(cfg)
 
 
+def test_heatmap_values_are_not_compared_with_simcc(demo_config):
+    cfg = demo_config('classroom').model
+    cfg.mentors = [mentor('m', simcc_model(demo_config('mentor_small').model))]
+    cfg.distill_loss = dict(type='MSEDistillLoss')
+    with pytest.raises(ValueError, match='MSEDistillLoss compares heatmap values, and a member'):
+        MODELS.build(cfg)
+
+
 def test_rtmposes_backbone_is_mmposes_where_mmdet_is_missing():
     from mmpose.models import PoseDataPreprocessor
 
