@@ -38,6 +38,7 @@ NETWORKS: Dict[str, Tuple[Dict[str, Any], int]] = {
             img_size=32,
             patch_size=2,
             window_size=4,
+            pad_small_map=True,
         ),
         768,
     ),
