@@ -62,6 +62,8 @@ class ClassroomDistiller(BaseModel):
             student = {'data_preprocessor': data_preprocessor, **student}
         self._become(MMENGINE_MODELS.build(student))
         self.task = build_task(self.student)
+        if not isinstance(mentors, (list, tuple)):
+            raise TypeError(f'mentors must be a list of dicts, got {type(mentors).__name__}')
         self.__dict__['mentors'] = Classroom(
             build_mentor(cfg, i, self.data_preprocessor) for i, cfg in enumerate(mentors)
         )

@@ -98,13 +98,14 @@ def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)
         ValueError: Where its head gives neither one heatmap nor one SimCC pair per keypoint.
     """
     from mmpose.codecs import SimCCLabel
-    from mmpose.models.heads import HeatmapHead
+    from mmpose.models.heads import AssociativeEmbeddingHead, HeatmapHead
 
     head = getattr(network, 'head', None)
     codec = getattr(head, 'decoder', None)
     if isinstance(codec, SimCCLabel):
         return _simcc_readout(head, codec, ratio)
-    if not isinstance(head, HeatmapHead) or codec is None:
+    grouped = isinstance(head, AssociativeEmbeddingHead)  # bottom-up: heatmaps of all people
+    if not isinstance(head, HeatmapHead) or grouped or codec is None:
         raise ValueError(
             f'{who} needs a heatmap head (HeatmapHead or a subclass) or a SimCC head (SimCCHead, '
             f'RTMCCHead), with its decoder set, got {type(head).__name__}'

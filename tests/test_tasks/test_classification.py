@@ -309,6 +309,8 @@ def test_another_tasks_scorer_and_loss_are_refused():
 def test_parts_in_the_wrong_place_are_named(parts, message):
     with pytest.raises(ValueError, match=message):
         build(**parts)
+    with pytest.raises(TypeError, match='mentors must be a list of dicts, got dict'):
+        build(mentors=mentor('m'))
     with pytest.raises(TypeError, match="scorer='TrueClassScorer' must be a dict"):
         build(scorer='TrueClassScorer')
 
