@@ -66,6 +66,27 @@ class DistillLoss(nn.Module):
         value = self.distance(student.float(), mentors, weight, tau, tau_s, target)
         return self.loss_weight * value
 
+    def distance(
+        self,
+        student: Tensor,
+        mentors: Sequence[Tensor],
+        weight: Tensor,
+        tau: Tensor,
+        tau_s: Tensor,
+        target: Optional[Tensor],
+    ) -> Tensor:
+        """The loss before ``loss_weight``, a scalar; each loss has its own.
+
+        Args:
+            student: Logits ``(N, K, D)``, float32.
+            mentors: M logits ``(N, K, D)``.
+            weight: ``(M, N, K)``, factors of a sum over all three.
+            tau: The mentors' temperatures ``(M, N, K)``.
+            tau_s: The student's temperatures ``(M, N, K)``.
+            target: The true class ``(N, K)``, or None.
+        """
+        raise NotImplementedError
+
 
 @MODELS.register_module()
 class KLDistillLoss(DistillLoss):

@@ -72,14 +72,19 @@ def fetch(url: str, who: str) -> Path:
 
 def hash_in_name(name: str) -> Optional[str]:
     """The start of the SHA-256 in a zoo file's name; None where it has none, or only a date."""
-    found = [text for text in re.findall(r'-([0-9a-f]{8})(?=[_.])', name) if text[:2] != '20']
+    found = re.findall(r'-([0-9a-f]{8})(?=[_.])', name)
+    found = [text for text in found if not re.fullmatch(r'20\d{6}', text)]
     return found[-1] if found else None
 
 
 def _whole(path: Path, digest: Optional[str]) -> bool:
-    """Whether a file is the one that was published; without a hash, whether it is a zip file."""
+    """Whether a file is the one that was published; without a hash, whether it looks whole.
+
+    Checkpoints are zip files, very old ones pickles, whose end cannot be checked.
+    """
     if digest is None:
-        return zipfile.is_zipfile(path)
+        with path.open('rb') as file:
+            return file.read(1) == b'\x80' or zipfile.is_zipfile(path)
     return hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
 
 

@@ -87,6 +87,7 @@ def test_a_file_that_is_not_a_checkpoint(server):
         ('td-hm_hrnet-w48_8xb32-210e_coco-256x192-0e67c616_20220913.pth', '0e67c616'),
         ('resnet18_8xb32_in1k_20210831-fbbb1da6.pth', 'fbbb1da6'),
         ('rtmw-dw-l-m_simcc-cocktail14_270e-256x192-20231122.pth', None),
+        ('net-20c0ffee_20220101.pth', '20c0ffee'),
         ('last.pth', None),
     ],
 )
