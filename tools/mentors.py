@@ -1,14 +1,21 @@
 """Find mentors in the installed model indexes, check a classroom, fetch weights ahead."""
 
 import argparse
+import copy
+import re
+import sys
+import time
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.hub import get_config
-from mmengine.registry import DefaultScope
+from mmengine.registry import DATASETS, DefaultScope
+from mmengine.utils import track_iter_progress
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
-from classroomkd_mm.mentors import build_mentor
+from classroomkd_mm.distillers import ClassroomDistiller
 from classroomkd_mm.mentors.checkpoint import fetch
 from classroomkd_mm.mentors.zoo import Published, look_up, zoo
 from classroomkd_mm.registry import MODELS
@@ -17,6 +24,7 @@ EXAMPLES = """examples:
   python tools/mentors.py search hrnet --dataset COCO --metric AP
   python tools/mentors.py info td-hm_hrnet-w48_8xb32-210e_coco-256x192
   python tools/mentors.py check configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py
+  python tools/mentors.py check configs/demo/classroom.py --zoo rtmpose --dataset COCO --batch 4
   python tools/mentors.py download configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
 
 
@@ -27,17 +35,39 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest='command', required=True)
     search = commands.add_parser('search', help='published networks, best first')
-    search.add_argument('words', nargs='*', help='all of them must be in the name')
-    search.add_argument('--task', default='', help="e.g. 'Body 2D Keypoint'")
-    search.add_argument('--dataset', default='', help='e.g. COCO, ImageNet-1k')
-    search.add_argument('--metric', help='sort by this one, e.g. AP')
+    search.add_argument(
+        'words', nargs='*', metavar='WORD', help='all must be in the name (regular expressions)'
+    )
+    _add_filters(search)
     info = commands.add_parser('info', help='one network: input, codec, normalisation, metric, URL')
     info.add_argument('name')
     check = commands.add_parser('check', help="a classroom's mentors: what is adapted, or why not")
     check.add_argument('config')
+    check.add_argument(
+        '--zoo',
+        nargs='*',
+        dest='words',
+        metavar='WORD',
+        help="check published networks instead of the config's mentors: those whose name\n"
+        'has all the words (regular expressions), of --task and --dataset',
+    )
+    _add_filters(check)
+    check.add_argument(
+        '--batch',
+        type=int,
+        metavar='N',
+        help="let each teach N of the config's training pictures once, with random weights",
+    )
+    check.add_argument('--out', type=Path, help='also write the table to this Markdown file')
     download = commands.add_parser('download', help='fetch weights ahead, for machines without net')
     download.add_argument('names', nargs='+', help='zoo names or classroom configs')
     return parser.parse_args(argv)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--task', default='', help="e.g. 'Body 2D Keypoint'")
+    parser.add_argument('--dataset', default='', help='e.g. COCO, ImageNet-1k')
+    parser.add_argument('--metric', help='only with this published metric, best first, e.g. AP')
 
 
 def search(args: argparse.Namespace) -> List[List[str]]:
@@ -45,7 +75,7 @@ def search(args: argparse.Namespace) -> List[List[str]]:
 
     def fits(model: Published) -> bool:
         return (
-            all(word.lower() in model.name.lower() for word in args.words)
+            all(re.search(word, model.name, re.IGNORECASE) for word in args.words)
             and args.task.lower() in model.task.lower()
             and args.dataset.lower() in model.dataset.lower()
             and (args.metric is None or args.metric in model.metrics)
@@ -84,29 +114,65 @@ def info(name: str) -> List[List[str]]:
     ]
 
 
-def check(path: str) -> List[List[str]]:
+def check(args: argparse.Namespace) -> List[List[str]]:
     """Rows of a classroom's mentors: what is adapted, or why one cannot teach.
 
-    Builds the networks with random weights; nothing is downloaded.
+    Each is built as a run would build it, but with random weights; nothing is downloaded. With
+    ``args.batch`` it also teaches that many of the config's training pictures, once.
     """
-    cfg = Config.fromfile(path)
-    rows = [['mentor', 'fits', 'adapted, or why not']]
-    model = dict(cfg.model, mentors=[])
-    if 'data_preprocessor' in cfg:
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    cfg = Config.fromfile(args.config)
+    mentors = list(cfg.model.mentors)
+    if args.words is not None:
+        names = {row[0] for row in search(args)[1:]}
+        mentors = [dict(name=name, zoo=name, letterbox=True) for name in sorted(names)]
+    columns = ['keypoints shared', 'ms per picture'] if args.batch else []
+    rows = [['mentor', 'fits', *columns, 'adapted, or why not']]
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        distiller = MODELS.build(model)
-        for position, settings in enumerate(cfg.model.mentors):
+        lesson = Lesson(cfg, args.batch) if args.batch else None
+        for position, settings in track_iter_progress(list(enumerate(mentors)), file=sys.stderr):
             name = settings.get('name', settings.get('zoo', f'mentor{position}'))
             try:
-                mentor = build_mentor(
-                    {**settings, 'checkpoint': None}, position, distiller.data_preprocessor
-                )
-                distiller.task.admit(mentor)
-                rows.append([name, 'yes', ', '.join(mentor.adaptations) or '-'])
+                distiller = build_classroom(cfg, [{**settings, 'checkpoint': None}])
+                facts = lesson.teach(distiller) if lesson else []
+                adapted = ', '.join(distiller.mentors[0].adaptations) or '-'
+                rows.append([name, 'yes', *facts, adapted])
             except (ValueError, TypeError, KeyError, ImportError, FileNotFoundError) as error:
-                rows.append([name, 'NO', str(error)])
+                rows.append([name, 'NO', *('-' for _ in columns), ' '.join(str(error).split())])
     return rows
+
+
+def build_classroom(cfg: Config, mentors: Sequence[dict]) -> ClassroomDistiller:
+    """The config's distiller with these mentors."""
+    model = dict(cfg.model, mentors=mentors)
+    if 'data_preprocessor' in cfg:
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return MODELS.build(model)
+
+
+class Lesson:
+    """The first training samples of a config, to be taught by one mentor after another."""
+
+    def __init__(self, cfg: Config, size: int) -> None:
+        self.dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        self.batch = pseudo_collate([self.dataset[i] for i in range(size)])
+
+    def teach(self, distiller: ClassroomDistiller) -> List[str]:
+        """How many keypoints the mentor shares, and milliseconds of its forward per picture.
+
+        Raises:
+            ValueError: Where the mentor does not fit the data, or the loss is not finite.
+        """
+        distiller.task.check_data(distiller.scorer, self.dataset)
+        data = distiller.data_preprocessor(copy.deepcopy(self.batch), True)
+        loss = distiller(**data, mode='loss')['loss_distill']
+        if not loss.isfinite():
+            raise ValueError(f'its lesson gives a loss of {loss.item()}')
+        mentor = distiller.mentors[0]
+        started = time.perf_counter()
+        mentor(data['inputs'])
+        seconds = time.perf_counter() - started
+        shared = 'all' if mentor.known is None else f'{mentor.known.sum()} of {len(mentor.known)}'
+        return [shared, f'{1000 * seconds / len(data["inputs"]):.0f}']
 
 
 def download(names: Sequence[str]) -> List[List[str]]:
@@ -136,6 +202,12 @@ def show(rows: List[List[str]]) -> None:
         print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
+def markdown(rows: List[List[str]]) -> str:
+    """The rows as a Markdown table."""
+    head, *body = (f'| {" | ".join(row)} |' for row in rows)
+    return '\n'.join([head, '|' + ' --- |' * len(rows[0]), *body]) + '\n'
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; 1 where a mentor of ``check`` does not fit."""
     args = parse_args(argv)
@@ -143,12 +215,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         rows = {
             'search': lambda: search(args),
             'info': lambda: info(args.name),
-            'check': lambda: check(args.config),
+            'check': lambda: check(args),
             'download': lambda: download(args.names),
         }[args.command]()
     except (ValueError, RuntimeError) as error:
         raise SystemExit(str(error)) from error
     show(rows)
+    if getattr(args, 'out', None):
+        args.out.write_text(markdown(rows))
     return int(args.command == 'check' and any(row[1] == 'NO' for row in rows))
 
 

@@ -55,9 +55,15 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
 
 
 def _grid_line(
-    size: int, scale: float, source_size: int, source_scale: float, like: Tensor
+    size: int,
+    scale: float,
+    source_size: int,
+    source_scale: float,
+    offsets: Tuple[float, float],
+    like: Tensor,
 ) -> Tensor:
-    source = torch.arange(size, device=like.device, dtype=like.dtype) * (scale / source_scale)
+    target = torch.arange(size, device=like.device, dtype=like.dtype) + offsets[1]
+    source = target * (scale / source_scale) - offsets[0]
     return source * (2 / max(source_size - 1, 1)) - 1
 
 
@@ -66,6 +72,7 @@ def resample_heatmaps(
     source_scale: Scale,
     size: Tuple[int, int],
     scale: Scale,
+    offsets: Tuple[float, float] = (0.0, 0.0),
     padding: str = 'border',
 ) -> Tensor:
     """A heatmap on another grid over the same input image, peaks staying where they are.
@@ -76,16 +83,18 @@ def resample_heatmaps(
             MSRA's codec, ``(input - 1) / (heatmap - 1)`` for UDP's.
         size: The target grid, ``(H, W)``.
         scale: Input pixels per target heatmap pixel, ``(x, y)``.
+        offsets: Where in its pixel a peak stands, in the source and in the target.
         padding: What is outside the source, 'border' or 'zeros'.
 
     Returns:
         ``(N, K, *size)``; the input itself where the grids are equal.
     """
     height, width = heatmaps.shape[-2:]
-    if (height, width) == tuple(size) and tuple(source_scale) == tuple(scale):
+    same = (height, width) == tuple(size) and tuple(source_scale) == tuple(scale)
+    if same and offsets[0] == offsets[1]:
         return heatmaps
-    x = _grid_line(size[1], scale[0], width, source_scale[0], heatmaps)
-    y = _grid_line(size[0], scale[1], height, source_scale[1], heatmaps)
+    x = _grid_line(size[1], scale[0], width, source_scale[0], offsets, heatmaps)
+    y = _grid_line(size[0], scale[1], height, source_scale[1], offsets, heatmaps)
     grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)
     return F.grid_sample(
         heatmaps,

@@ -19,7 +19,13 @@ def decode_simcc(x: Tensor, y: Tensor, scale: Scale) -> Tensor:
     return torch.stack([x.argmax(-1) * scale[0], y.argmax(-1) * scale[1]], -1)
 
 
-def resample_bins(logits: Tensor, source_scale: float, size: int, scale: float) -> Tensor:
+def resample_bins(
+    logits: Tensor,
+    source_scale: float,
+    size: int,
+    scale: float,
+    offsets: Tuple[float, float] = (0.0, 0.0),
+) -> Tensor:
     """A distribution's logits over other bins along the same axis, the coordinates staying.
 
     Finer bins interpolate the logits. Coarser bins collect probability, each source bin's shared
@@ -30,14 +36,16 @@ def resample_bins(logits: Tensor, source_scale: float, size: int, scale: float) 
         source_scale: Input pixels per source bin.
         size: Number of target bins.
         scale: Input pixels per target bin.
+        offsets: Where in its bin a peak stands, in the source and in the target.
 
     Returns:
         Log-probabilities but for a constant, ``(N, K, size)``; the input where the bins are equal.
     """
-    if logits.shape[-1] == size and source_scale == scale:
+    if logits.shape[-1] == size and source_scale == scale and offsets[0] == offsets[1]:
         return logits
-    source = torch.arange(logits.shape[-1], device=logits.device) * (source_scale / scale)
-    target = torch.arange(size, device=logits.device)
+    source = torch.arange(logits.shape[-1], device=logits.device) + offsets[0]
+    source = source * (source_scale / scale)
+    target = torch.arange(size, device=logits.device) + offsets[1]
     distance = (source[:, None] - target).abs().to(logits.dtype)
     if scale <= source_scale:
         weight = _cubic(distance * (scale / source_scale))

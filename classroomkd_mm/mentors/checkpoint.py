@@ -4,19 +4,24 @@ import hashlib
 import os
 import pickle
 import re
+import socket
 import zipfile
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
+from filelock import FileLock
 from mmengine.dist import barrier, get_rank
 from mmengine.runner.checkpoint import get_torch_safe_globals
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_dict
 from torch import nn
 
 SHOWN_KEYS = 5
+SILENCE_S = 60.0  # a download that brings nothing for so long has failed
 PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
 # Checkpoints of MMEngine's runner carry numpy values; its own list has three of these types.
 NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
@@ -48,26 +53,46 @@ def fetch(url: str, who: str) -> Path:
     """Download a checkpoint once, into torch's hub cache; other ranks wait.
 
     torch.hub writes beside the target and renames, so an interrupted download leaves nothing
-    behind and two at once cannot mix. A zoo file's name carries the start of its SHA-256, which
-    is verified.
+    behind; a lock lets a second run on the machine wait and take the first one's file. A zoo
+    file's name carries the start of its SHA-256, which is verified.
 
     Raises:
         RuntimeError: Where the download fails, naming ``who`` and the URL.
     """
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(url)
-    digest = hash_in_name(path.name)
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(urlparse(url).path)
     try:
         if int(os.environ.get('LOCAL_RANK', get_rank())) == 0:  # each machine has its own cache
-            if path.is_file() and not _whole(path, digest):
-                path.unlink()
-            if not path.is_file():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                torch.hub.download_url_to_file(url, str(path), digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f'{path}.lock'), _patience(SILENCE_S):
+                _download(url, path)
     except (OSError, RuntimeError, HTTPException) as error:  # no network, 404, wrong hash, cut off
         raise RuntimeError(f'{who}: checkpoint={url!r} cannot be downloaded: {error}') from error
     finally:
         barrier()  # also after a failure: the other ranks wait here
     return path
+
+
+def _download(url: str, path: Path) -> None:
+    digest = hash_in_name(path.name)
+    if path.is_file() and not _whole(path, digest):
+        path.unlink()
+    if path.is_file():
+        return
+    torch.hub.download_url_to_file(url, str(path), digest)
+    if not _whole(path, digest):  # a connection that was cut looks like an end
+        path.unlink()
+        raise RuntimeError('what came is not a whole checkpoint; it was removed')
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Give up on a connection that is silent for so long; torch.hub itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def hash_in_name(name: str) -> Optional[str]:

@@ -50,6 +50,7 @@ class Mentor:
         letterbox: Pad inputs of another aspect ratio instead of refusing them.
 
     Attributes:
+        config: Its config as it was given, None where it was built otherwise.
         readout: How its output is read in the student's input space (pose).
         keypoint_index: Where each of the student's keypoints is among the mentor's; None if equal.
         known: bool ``(K,)``, which of the student's keypoints it has; None if all.
@@ -72,6 +73,7 @@ class Mentor:
         self.keypoints = keypoints
         self.min_shared_keypoints = min_shared_keypoints
         self.letterbox = letterbox
+        self.config: Any = None
         self.readout: Any = None
         self.keypoint_index: Optional[Tensor] = None
         self.known: Optional[Tensor] = None
@@ -79,6 +81,7 @@ class Mentor:
         self.class_index: Optional[Tensor] = None
         self.network = network.eval().requires_grad_(False)
         self.input_size: Optional[Tuple[Tuple[int, int], Tuple[float, float]]] = None
+        self.covered = np.ones(2)  # the crop that its decoder speaks of, in the student's crops
         mean_s, std_s, rgb_s = _norm(preprocessor)
         mean_m, std_m, rgb_m = _norm(network.data_preprocessor)
         self.has_norm = hasattr(network.data_preprocessor, 'mean')
@@ -94,11 +97,22 @@ class Mentor:
         if not self.same_norm:
             self.adaptations.append('mean and std')
 
-    def resize_inputs(self, student: Tuple[int, int], own: Tuple[int, int]) -> Tuple[float, float]:
+    def resize_inputs(
+        self,
+        student: Tuple[int, int],
+        own: Tuple[int, int],
+        extents: Optional[Tuple[Sequence[int], Sequence[int]]] = None,
+    ) -> Tuple[float, float]:
         """Remember to resize inputs of ``student`` (w, h) to the mentor's ``own`` size.
 
         With ``letterbox`` another aspect ratio is kept: the picture fills the upper left, the
         rest is the mentor's mean colour.
+
+        Args:
+            student: (w, h) of the student's input.
+            own: (w, h) of the mentor's input.
+            extents: What the student's and the mentor's decoder take for the crop's (w, h): UDP's
+                ends on the last pixel, one less than the input size, which is the default.
 
         Returns:
             The student's input pixels per pixel of the mentor's input, (x, y).
@@ -107,7 +121,8 @@ class Mentor:
             ValueError: Where the aspect ratios differ and ``letterbox`` is off.
         """
         ratio = (student[0] / own[0], student[1] / own[1])
-        if abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE:
+        padded = abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE
+        if padded:
             if not self.letterbox:
                 raise ValueError(
                     f'mentor {self.name!r} has input size {own[0]}x{own[1]}, the student '
@@ -115,10 +130,12 @@ class Mentor:
                     '(letterbox=True pads)'
                 )
             ratio = (max(ratio), max(ratio))
+        mine, its = extents or (student, own)
+        self.covered = np.array(its) * ratio / np.array(mine)
         if student != own:
             self.input_size = ((own[1], own[0]), ratio)
-            padded = ', letterboxed' if ratio[0] == ratio[1] and self.letterbox else ''
-            self.adaptations.append(f'input to {own[0]}x{own[1]}{padded}')
+            how = ', letterboxed' if padded else ''
+            self.adaptations.append(f'input to {own[0]}x{own[1]}{how}')
         return ratio
 
     def apply(self, fn: Any) -> None:
@@ -138,7 +155,7 @@ class Mentor:
         if self.input_size is not None:
             size, ratio = self.input_size
             padding = 'zeros' if self.letterbox else 'border'  # 0 is the mean colour
-            inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio, padding)
+            inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio, padding=padding)
         return inputs
 
     @torch.no_grad()
@@ -147,7 +164,10 @@ class Mentor:
 
         Outputs that are not finite are replaced by 0: the caller mutes the mentor.
         """
-        output = as_float(self.network(self.adapt(inputs), None, mode='tensor'))
+        output = self.network(self.adapt(inputs), None, mode='tensor')
+        while isinstance(output, list):  # of stages (Hourglass, CPM, MSPN): the last is the answer
+            output = output[-1]
+        output = as_float(output)
         parts = output if isinstance(output, tuple) else (output,)
         # One pass each; in float64 no sum of finite float32 overflows.
         healthy = sum(part.sum(dtype=torch.float64) for part in parts).isfinite()
@@ -166,30 +186,28 @@ class Mentor:
             logits = self.network(inputs, mode='tensor').index_select(-1, self.class_index)
             owner = self.network if not hasattr(self.network, 'head') else self.network.head
             return owner._get_predictions(logits, data_samples)
-        with self._own_input_size(data_samples):
+        with self._own_crop(data_samples):
             predictions = self.network(inputs, data_samples, mode='predict')
         return [self._in_students_keypoints(sample) for sample in predictions]
 
     @contextmanager
-    def _own_input_size(self, data_samples: Sequence[Any]) -> Iterator[None]:
-        if self.input_size is None:
+    def _own_crop(self, data_samples: Sequence[Any]) -> Iterator[None]:
+        """State the crop as the mentor's decoder takes it: a letterboxed one is larger."""
+        if self.input_size is None and (self.covered == 1).all():
             yield
             return
-        (height, width), ratio = self.input_size
         original = [dict(sample.metainfo) for sample in data_samples]
-        for sample in data_samples:
-            self._restate_crop(sample, (width, height), ratio)
+        for sample, meta in zip(data_samples, original):
+            width, height = meta['input_size']
+            if self.input_size is not None:
+                (height, width), _ = self.input_size
+            scale = np.asarray(meta['input_scale'])
+            centre = np.asarray(meta['input_center']) + scale * (self.covered - 1) / 2
+            crop = dict(input_size=(width, height), input_scale=scale * self.covered)
+            sample.set_metainfo(dict(crop, input_center=centre))
         yield
         for sample, meta in zip(data_samples, original):
             sample.set_metainfo({key: meta[key] for key in CROP})
-
-    def _restate_crop(self, sample: Any, own: Tuple[int, int], ratio: Tuple[float, float]) -> None:
-        """State the crop at the mentor's input: a letterboxed one reaches beyond the student's."""
-        meta = sample.metainfo
-        covered = np.array(own) * ratio / np.array(meta['input_size'])
-        scale = np.asarray(meta['input_scale'])
-        centre = np.asarray(meta['input_center']) + scale * (covered - 1) / 2
-        sample.set_metainfo(dict(input_size=own, input_scale=scale * covered, input_center=centre))
 
     def _in_students_keypoints(self, sample: Any) -> Any:
         if self.keypoint_index is not None:
@@ -287,7 +305,9 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     adapters = {key: cfg[key] for key in ADAPTERS & set(cfg)}
     if hasattr(getattr(network, 'head', None), 'decoder'):
         adapters.setdefault('keypoints', names_in_config(config))
-    return Mentor(name, network, preprocessor, **adapters)
+    mentor = Mentor(name, network, preprocessor, **adapters)
+    mentor.config = config
+    return mentor
 
 
 def _check_settings(cfg: dict, who: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..scorers import PoseTruth, Scores
 from .base import Task, replayed
 from .keypoints import join_keypoints, names_of
-from .readouts import Readout, SimCCReadout, readout_of
+from .readouts import Readout, SimCCReadout, crop_extent, has_stages, readout_of
 
 
 @contextmanager
@@ -120,7 +120,13 @@ class PoseTask(Task):
 
     def __init__(self, student: nn.Module) -> None:
         self.readout = readout_of(student, 'student')
+        if has_stages(student.head):
+            raise ValueError(
+                f'student has {type(student.head).__name__}, whose output is a list of stages: '
+                'such a network can be a mentor, not the student'
+            )
         self.input_size = tuple(int(v) for v in student.head.decoder.input_size)
+        self.extent = crop_extent(student.head.decoder)
         self.num_keypoints = student.head.out_channels
         self.dataset_meta = student.metainfo
         self.mentors: List[Any] = []
@@ -168,8 +174,9 @@ class PoseTask(Task):
                 f'{who} has {count} keypoints, the student {self.num_keypoints}; join them with '
                 'keypoints=[its keypoint names]'
             )
-        own = tuple(int(v) for v in mentor.network.head.decoder.input_size)
-        ratio = mentor.resize_inputs(self.input_size, own)
+        codec = mentor.network.head.decoder
+        own = tuple(int(v) for v in codec.input_size)
+        ratio = mentor.resize_inputs(self.input_size, own, (self.extent, crop_extent(codec)))
         mentor.readout = readout_of(mentor.network, who, ratio)
         if mentor.readout != self.readout:
             mentor.adaptations.append(f'{mentor.readout} to {self.readout}')
@@ -181,12 +188,20 @@ class PoseTask(Task):
         Raises:
             ValueError: The scorer's.
         """
-        self.dataset_meta = dataset.metainfo
-        for mentor in self.mentors:
-            self._join(mentor, names_of(dataset.metainfo))
+        self.join_keypoints(dataset.metainfo)
         samples = [dataset[0]['data_samples']]
         truth = ground_truth(samples, self.readout, torch.device('cpu'))
         scorer(truth.keypoints[None], truth, self._metainfo(samples))
+
+    def join_keypoints(self, metainfo: dict) -> None:
+        """Note where each mentor has the keypoints of the data set with this parsed metainfo.
+
+        Raises:
+            ValueError: Where one shares too few of them.
+        """
+        self.dataset_meta = metainfo
+        for mentor in self.mentors:
+            self._join(mentor, names_of(metainfo))
 
     def _join(self, mentor: Any, ours: List[str]) -> None:
         """Note where a mentor has the student's keypoints.

@@ -22,27 +22,34 @@ class HeatmapReadout:
         scale: The student's input pixels per heatmap pixel, (x, y).
         size: (W, H) of the heatmaps.
         codec: The codec's name.
+        offset: Where in its pixel a peak stands: 0, or 0.5 where pixels are cells.
+        height: Of a certain peak.
     """
 
     scale: Tuple[float, float]
     size: Tuple[int, int]
     codec: str
+    offset: float = 0.0
+    height: float = 1.0
 
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}x{self.size[1]}'
 
     def keypoints(self, output: Tensor) -> Tensor:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
-        return decode_heatmaps(output, self.scale)
+        peaks = decode_heatmaps(output, self.scale)
+        return peaks + self.offset * peaks.new_tensor(self.scale) if self.offset else peaks
 
     def parts(self, output: Tensor, target: 'Readout', beta: float) -> Tuple[Tensor, ...]:
         """The output as logits on the target's grid or bins."""
+        output = output / self.height if self.height != 1 else output
         if isinstance(target, HeatmapReadout):
+            offsets = (self.offset, target.offset)
             size = target.size[::-1]
-            return (resample_heatmaps(output, self.scale, size, target.scale).flatten(2),)
+            return (resample_heatmaps(output, self.scale, size, target.scale, offsets).flatten(2),)
         marginals = heatmap_marginals(output * beta)
         return tuple(
-            resample_bins(z, own, size, scale) / beta
+            resample_bins(z, own, size, scale, (self.offset, 0.0)) / beta
             for z, own, size, scale in zip(marginals, self.scale, target.size, target.scale)
         )
 
@@ -74,8 +81,9 @@ class SimCCReadout:
         self, output: Tuple[Tensor, Tensor], target: 'Readout', beta: float
     ) -> Tuple[Tensor, ...]:
         """The output as logits on the target's grid or bins."""
+        offset = target.offset if isinstance(target, HeatmapReadout) else 0.0
         axes = [
-            resample_bins(z * self.sharpness, own, size, scale)
+            resample_bins(z * self.sharpness, own, size, scale, (0.0, offset))
             for z, own, size, scale in zip(output, self.scale, target.size, target.scale)
         ]
         if isinstance(target, SimCCReadout):
@@ -84,6 +92,21 @@ class SimCCReadout:
 
 
 Readout = Union[HeatmapReadout, SimCCReadout]
+
+
+def crop_extent(codec: Any) -> Tuple[int, int]:
+    """(w, h) that a codec's decoder takes for the whole crop: UDP's ends on the last pixel."""
+    from mmpose.codecs import UDPHeatmap
+
+    width, height = (int(v) - isinstance(codec, UDPHeatmap) for v in codec.input_size)
+    return width, height
+
+
+def has_stages(head: nn.Module) -> bool:
+    """Whether a head's output is a list, one heatmap per stage of the network."""
+    from mmpose.models.heads import CPMHead, MSPNHead
+
+    return isinstance(head, (CPMHead, MSPNHead))
 
 
 def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)) -> Readout:
@@ -97,7 +120,7 @@ def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)
     Raises:
         ValueError: Where its head gives neither one heatmap nor one SimCC pair per keypoint.
     """
-    from mmpose.codecs import SimCCLabel
+    from mmpose.codecs import MegviiHeatmap, SimCCLabel
     from mmpose.models.heads import AssociativeEmbeddingHead, HeatmapHead
 
     head = getattr(network, 'head', None)
@@ -105,10 +128,12 @@ def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)
     if isinstance(codec, SimCCLabel):
         return _simcc_readout(head, codec, ratio)
     grouped = isinstance(head, AssociativeEmbeddingHead)  # bottom-up: heatmaps of all people
-    if not isinstance(head, HeatmapHead) or grouped or codec is None:
+    heatmaps = isinstance(head, HeatmapHead) or has_stages(head)
+    if not heatmaps or grouped or codec is None:
         raise ValueError(
-            f'{who} needs a heatmap head (HeatmapHead or a subclass) or a SimCC head (SimCCHead, '
-            f'RTMCCHead), with its decoder set, got {type(head).__name__}'
+            f'{who} needs a heatmap head (HeatmapHead or a subclass; a mentor also CPMHead or '
+            'MSPNHead) or a SimCC head (SimCCHead, RTMCCHead), with its decoder set, got '
+            f'{type(head).__name__}'
         )
     if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
         raise ValueError(
@@ -116,7 +141,11 @@ def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)
             'keypoint'
         )
     scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
-    return HeatmapReadout(scale, tuple(int(v) for v in codec.heatmap_size), type(codec).__name__)
+    # MegviiHeatmap takes pixels for cells, a keypoint being in the middle of its own, and scales
+    # peaks to 255.
+    cells = dict(offset=0.5, height=255.0) if isinstance(codec, MegviiHeatmap) else {}
+    size = tuple(int(v) for v in codec.heatmap_size)
+    return HeatmapReadout(scale, size, type(codec).__name__, **cells)
 
 
 def _simcc_readout(head: nn.Module, codec: Any, ratio: Sequence[float]) -> SimCCReadout:

@@ -6,6 +6,7 @@ import torch
 from mmpose.registry import KEYPOINT_CODECS
 
 from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
+from classroomkd_mm.tasks.readouts import HeatmapReadout, SimCCReadout
 
 INPUT = (192, 256)
 
@@ -58,3 +59,26 @@ def test_a_peak_on_the_border_and_a_flat_map_decode_to_finite_pixels():
     heatmaps = torch.zeros(1, 2, 8, 6)
     heatmaps[0, 0, 0, 5] = 1
     assert decode_heatmaps(heatmaps, (4.0, 4.0))[0].tolist() == [[20.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_codec_whose_pixels_are_cells_is_read_and_moved_in_their_middle(points):
+    """MegviiHeatmap (MSPN, RSN) rounds down to a cell: half a pixel off, on average none."""
+    coder = KEYPOINT_CODECS.build(
+        dict(type='MegviiHeatmap', input_size=INPUT, heatmap_size=(48, 64), kernel_size=11)
+    )
+    heatmaps = coder.encode(points[None], np.ones((1, len(points))))['heatmaps']
+    readout = HeatmapReadout((4.0, 4.0), (48, 64), 'MegviiHeatmap', offset=0.5, height=255.0)
+    found = readout.keypoints(torch.tensor(heatmaps)[None])[0]
+    middles = torch.tensor(np.floor(points / 4) * 4 + 2)
+    torch.testing.assert_close(found, middles, atol=0.1, rtol=0)
+    ours = HeatmapReadout((4.0, 4.0), (48, 64), 'MSRAHeatmap')
+    (moved,) = readout.parts(torch.tensor(heatmaps)[None], ours, beta=10.0)
+    moved = moved.unflatten(-1, (64, 48))
+    torch.testing.assert_close(ours.keypoints(moved)[0], middles, atol=0.4, rtol=0)
+    assert 0.8 < moved.amax() <= 1.01  # heights are 255 in this codec
+    bins = SimCCReadout((0.5, 0.5), (384, 512), 'SimCCLabel', sharpness=1.0)
+    vectors = readout.parts(torch.tensor(heatmaps)[None], bins, beta=10.0)
+    torch.testing.assert_close(bins.keypoints(vectors)[0], middles, atol=0.5, rtol=0)
+    (back,) = bins.parts(vectors, readout, beta=10.0)
+    back = readout.keypoints(10 * back.softmax(-1).unflatten(-1, (64, 48)))[0]
+    torch.testing.assert_close(back, middles, atol=0.5, rtol=0)

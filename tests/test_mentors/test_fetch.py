@@ -1,7 +1,9 @@
 """Downloads, from a real HTTP server on this machine."""
 
 import hashlib
+import os
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,8 +11,39 @@ import pytest
 import torch
 from torch import nn
 
-from classroomkd_mm.mentors import load_weights
-from classroomkd_mm.mentors.checkpoint import hash_in_name
+from classroomkd_mm.mentors import checkpoint, load_weights
+from classroomkd_mm.mentors.checkpoint import fetch, hash_in_name
+
+SERVED = []
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files; the first part of the path says how badly."""
+
+    def do_GET(self):
+        SERVED.append(self.path)
+        manner, _, name = self.path[1:].rpartition('/')
+        if manner == 'moved':
+            self.send_response(302)
+            self.send_header('Location', f'/{name}')
+            self.end_headers()
+            return
+        self.path = f'/{name}'
+        if manner == '':
+            return super().do_GET()
+        content = open(self.translate_path(self.path), 'rb').read()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(content)))
+        self.end_headers()
+        half = len(content) // 2
+        self.wfile.write(content[:half])
+        self.wfile.flush()
+        if manner == 'slow':
+            time.sleep(1.0)
+        if manner != 'cut':
+            if manner == 'silent':
+                time.sleep(3.0)
+            self.wfile.write(content[half:])
 
 
 @pytest.fixture
@@ -20,8 +53,8 @@ def server(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
     monkeypatch.setattr(torch.hub, '_hub_dir', None)
-    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    httpd = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    SERVED.clear()
+    httpd = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=str(folder)))
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     yield folder, f'http://127.0.0.1:{httpd.server_port}'
     httpd.shutdown()
@@ -75,10 +108,65 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(server, tmp_path, hashe
     assert torch.equal(ours.weight, theirs.weight)
 
 
-def test_a_file_that_is_not_a_checkpoint(server):
-    (server[0] / 'a.pth').write_bytes(b'half a file')
-    with pytest.raises(ValueError, match='cannot be read as a checkpoint .truncated'):
+def test_a_file_that_is_not_a_checkpoint(server, tmp_path):
+    (server[0] / 'a.pth').write_bytes(b'<html>Not here</html>')
+    with pytest.raises(RuntimeError, match='downloaded: what came is not a whole checkpoint'):
         load_weights(nn.Linear(2, 2), f'{server[1]}/a.pth', 'mentor')
+    assert not list((tmp_path / 'cache').rglob('*.pth'))
+
+
+@pytest.mark.parametrize('manner', ['slow', 'moved'])
+def test_a_slow_server_and_a_redirect_are_followed(server, manner):
+    folder, url = server
+    theirs, ours = nn.Linear(2, 2), nn.Linear(2, 2)
+    load_weights(ours, f'{url}/{manner}/{publish(folder, theirs)}?download=1', 'mentor')
+    assert torch.equal(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize('hashed', [True, False])
+def test_a_download_that_is_cut_off_leaves_nothing_and_can_be_repeated(server, tmp_path, hashed):
+    folder, url = server
+    theirs, ours = nn.Linear(2, 2), nn.Linear(2, 2)
+    name = publish(folder, theirs)
+    if not hashed:
+        name = (folder / name).rename(folder / 'a.pth').name
+    why = 'invalid hash value' if hashed else 'what came is not a whole'
+    with pytest.raises(RuntimeError, match=f"mentor: checkpoint='http.*cut/.*downloaded: {why}"):
+        load_weights(ours, f'{url}/cut/{name}', 'mentor')
+    left = [path.name for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
+    assert left == [f'{name}.lock']
+    load_weights(ours, f'{url}/{name}', 'mentor')
+    assert torch.equal(ours.weight, theirs.weight)
+
+
+def test_a_server_that_falls_silent_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(checkpoint, 'SILENCE_S', 0.5)
+    name = publish(server[0], nn.Linear(2, 2))
+    with pytest.raises(RuntimeError, match='cannot be downloaded: .*timed out'):
+        load_weights(nn.Linear(2, 2), f'{server[1]}/silent/{name}', 'mentor')
+
+
+def _fetch(rank, url, ready, alike):
+    """One of two runs, or (``alike``) of two ranks of one run."""
+    if alike:
+        os.environ['LOCAL_RANK'] = str(rank)
+        torch.distributed.init_process_group(
+            'gloo', f'file://{ready}/init', rank=rank, world_size=2
+        )
+    (ready / str(rank)).touch()
+    while len(list(ready.glob('[01]'))) < 2:  # both set out together
+        time.sleep(0.01)
+    path = fetch(url, 'mentor')
+    assert torch.load(path)['state_dict']['weight'].shape == (2, 2)
+
+
+@pytest.mark.parametrize('alike', [False, True], ids=['two runs', 'two ranks'])
+def test_two_at_once_download_once(server, tmp_path, alike):
+    name = publish(server[0], nn.Linear(2, 2))
+    (tmp_path / 'ready').mkdir()
+    arguments = (f'{server[1]}/slow/{name}', tmp_path / 'ready', alike)
+    torch.multiprocessing.spawn(_fetch, arguments, nprocs=2)
+    assert len(SERVED) == 1
 
 
 @pytest.mark.parametrize(

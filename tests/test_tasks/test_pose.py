@@ -39,6 +39,22 @@ def simcc_model(heatmap_model, codec=SIMCC, beta=10.0):
     return model
 
 
+def hourglass_model(heatmap_model):
+    """Two stages, each with heatmaps of its own, and a codec whose pixels are cells."""
+    model = copy.deepcopy(heatmap_model)
+    model.backbone = dict(
+        type='HourglassNet', downsample_times=2, num_stacks=2, stage_channels=(256, 8, 8),
+        stage_blocks=(1, 1, 1), feat_channel=256,
+    )  # fmt: skip
+    model.head = dict(
+        type='CPMHead', in_channels=256, out_channels=17, num_stages=2, deconv_out_channels=None,
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=dict(type='MegviiHeatmap', input_size=(48, 64), heatmap_size=(12, 16),
+                     kernel_size=5),
+    )  # fmt: skip
+    return model
+
+
 def as_student(cfg, student, codec):
     """Give a demo config another student and its targets."""
     cfg.model.student = student
@@ -63,6 +79,7 @@ def test_heatmaps_and_simcc_teach_each_other_in_a_real_run(demo_config, train):
             mentor('heatmap', heatmap),
             mentor('simcc', simcc_model(heatmap)),
             mentor('finer', simcc_model(heatmap, finer)),
+            mentor('stages', hourglass_model(heatmap)),
         ]
         cfg.train_cfg.max_epochs = 1
         cfg.work_dir += codec['type'] if codec else ''
@@ -72,6 +89,22 @@ def test_heatmaps_and_simcc_teach_each_other_in_a_real_run(demo_config, train):
         assert 0 < record['losses']['loss_distill'] < 1e4
         assert all(m['score'] > 0 for m in record['mentors'].values())
         assert all(p.isfinite().all() for p in runner.model.parameters())
+
+
+def test_of_several_stages_the_last_one_teaches(demo_config):
+    from tests_support import packed
+
+    cfg = demo_config('classroom').model
+    cfg.mentors = [mentor('stages', hourglass_model(demo_config('mentor_small').model))]
+    distiller = MODELS.build(cfg)
+    inputs = distiller.data_preprocessor(packed(distiller), True)['inputs']
+    stages = distiller.mentors[0].network(inputs, None, mode='tensor')
+    assert len(stages) == 2 and torch.equal(distiller.mentors[0](inputs)[0], stages[-1])
+    readout = distiller.mentors[0].readout
+    assert (readout.offset, readout.height, readout.scale) == (0.5, 255.0, (4.0, 4.0))
+    cfg.student = hourglass_model(demo_config('mentor_small').model)
+    with pytest.raises(ValueError, match='student has CPMHead, .* can be a mentor, not the stud'):
+        MODELS.build(cfg)
 
 
 def test_a_mentor_with_the_students_distribution_has_nothing_to_teach(demo_config):
@@ -190,6 +223,42 @@ def test_a_letterboxed_mentor_predicts_in_the_picture(demo_config):
     np.testing.assert_allclose(task.mentors[0].readout.keypoints(heatmaps)[0], points, atol=0.2)
     resampled = task.logits(heatmaps, 1.0, built)[0].unflatten(-1, (32, 24))
     np.testing.assert_allclose(task.readout.keypoints(resampled)[0], points, atol=0.2)
+
+
+@pytest.mark.parametrize('size', [(48, 64), (96, 128)])
+@pytest.mark.parametrize('theirs', ['MSRAHeatmap', 'UDPHeatmap'])
+@pytest.mark.parametrize('ours', ['MSRAHeatmap', 'UDPHeatmap'])
+def test_a_mentors_own_predictions_are_where_its_lessons_are(demo_config, ours, theirs, size):
+    """Peaks at known points of the student's crop, decoded by the mentor's own stock head."""
+    from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
+    from tests_support import packed, peaks
+
+    from classroomkd_mm.mentors import build_mentor
+    from classroomkd_mm.tasks import PoseTask
+
+    student, other = demo_config('alone').model, demo_config('mentor_small').model
+    student.head.decoder.update(type=ours)
+    grid = tuple(v // 2 for v in size)
+    other.head.decoder.update(type=theirs, input_size=size, heatmap_size=grid)
+    if theirs == 'MSRAHeatmap':
+        other.head.decoder.unbiased = True  # its default rounds to a quarter of a pixel
+    student = ROOT_MODELS.build(student)
+    built = build_mentor(mentor('m', other), 0, student.data_preprocessor)
+    task = PoseTask(student)
+    task.admit(built)
+    points = torch.rand(17, 2) * torch.tensor([30.0, 40.0]) + 9.0
+    heatmaps = peaks(points / torch.tensor(built.readout.scale), *grid[::-1])[None]
+    torch.testing.assert_close(built.readout.keypoints(heatmaps)[0], points, atol=0.1, rtol=0)
+    built.network.head.forward = lambda feats: heatmaps
+    sample = packed(None, 1)['data_samples'][0]
+    crop = dict(input_center=np.array([300.0, 200.0]), input_scale=np.array([480.0, 640.0]))
+    sample.set_metainfo(crop)
+    (found,) = built.predict(torch.zeros(1, 3, 64, 48), [sample])
+    warp = get_udp_warp_matrix if ours == 'UDPHeatmap' else get_warp_matrix
+    matrix = warp(crop['input_center'], crop['input_scale'], 0.0, (48, 64))
+    back = found.pred_instances.keypoints[0] @ matrix[:, :2].T + matrix[:, 2]
+    np.testing.assert_allclose(back, points, atol=0.25)  # a tenth of one of the 24 columns
+    assert (sample.input_scale == crop['input_scale']).all() and sample.input_size == (48, 64)
 
 
 def test_a_loss_that_is_not_linear_in_the_keypoint_weights_takes_no_sample_weights(demo_config):
