@@ -8,17 +8,19 @@ carried over wrongly shows here; one whose weights are random only shows noise.
 """
 
 import argparse
+import sys
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 from mentors import build_classroom, show
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
 from mmengine.utils import track_iter_progress
 
-from classroomkd_mm.mentors import Mentor
+from classroomkd_mm.mentors import Classroom, Mentor
+
+Distances = List[np.ndarray]
 
 EXAMPLE = """example:
   python tools/compare_mentors.py configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
@@ -69,8 +71,8 @@ def stock_inference(mentor: Mentor, sample: Any) -> Tuple[np.ndarray, np.ndarray
     return keypoints, scores
 
 
-def compare(cfg: Config, people: int, min_score: float) -> List[List[str]]:
-    """The table's rows."""
+def compare(cfg: Config, people: int, min_score: float = 0.3) -> Tuple[Classroom, Distances]:
+    """The mentors, and how far apart each one's keypoints are, in the student's pixels or bins."""
     from mmpose.apis.inference import dataset_meta_from_config
 
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -78,46 +80,40 @@ def compare(cfg: Config, people: int, min_score: float) -> List[List[str]]:
         crops = Crops(cfg)
         distiller.task.join_keypoints(crops.dataset.metainfo)
         for mentor in distiller.mentors:  # as init_model leaves a network
-            mentor.network.cfg = Config(mentor.config)
-            mentor.network.dataset_meta = dataset_meta_from_config(mentor.network.cfg)
+            mentor.network.cfg = mentor.config
+            mentor.network.dataset_meta = dataset_meta_from_config(mentor.config)
             mentor.network.test_cfg = {**(mentor.network.test_cfg or {}), 'flip_test': False}
-        far: List[List[np.ndarray]] = [[] for _ in distiller.mentors]
-        for i in track_iter_progress(range(min(people, len(crops.dataset)))):
+        far: Distances = [np.empty(0) for _ in distiller.mentors]
+        for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
             packed = crops.dataset[i]
             inputs = distiller.data_preprocessor(pseudo_collate([packed]), False)['inputs']
             sample = packed['data_samples']
-            for mentor, distances in zip(distiller.mentors, far):
+            for m, mentor in enumerate(distiller.mentors):
                 output = distiller.task.adapt(mentor(inputs)[0], mentor)
                 ours = mentor.readout.keypoints(output)[0].numpy()
                 theirs, scores = stock_inference(mentor, sample)
                 theirs = crops.to_input(theirs, sample.metainfo)
-                pixels = (ours - theirs) / distiller.task.readout.scale
-                distances.append(np.linalg.norm(pixels, axis=-1)[scores >= min_score])
+                apart = np.linalg.norm((ours - theirs) / distiller.task.readout.scale, axis=-1)
+                far[m] = np.append(far[m], apart[scores >= min_score])
+    return distiller.mentors, far
+
+
+def table(mentors: Classroom, far: Distances) -> List[List[str]]:
+    """Rows of numbers, median, 90 % quantile and the share within half a pixel."""
     rows = [['mentor', 'keypoints', 'median', '90 %', 'within 0.5', 'adapted']]
-    for mentor, distances in zip(distiller.mentors, far):
-        rows.append(
-            [mentor.name, *_summary(np.concatenate(distances)), ', '.join(mentor.adaptations)]
-        )
+    for mentor, apart in zip(mentors, far):
+        numbers = ['-'] * 3
+        if len(apart):
+            median, ninety = np.quantile(apart, [0.5, 0.9])
+            numbers = [f'{median:.2f}', f'{ninety:.2f}', f'{(apart <= 0.5).mean():.0%}']
+        rows.append([mentor.name, str(len(apart)), *numbers, ', '.join(mentor.adaptations) or '-'])
     return rows
-
-
-def _summary(distances: np.ndarray) -> List[str]:
-    if not len(distances):
-        return ['0', '-', '-', '-']
-    median, ninety = np.quantile(distances, [0.5, 0.9])
-    return [
-        str(len(distances)),
-        f'{median:.2f}',
-        f'{ninety:.2f}',
-        f'{(distances <= 0.5).mean():.0%}',
-    ]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Print the table."""
     args = parse_args(argv)
-    torch.manual_seed(0)
-    show(compare(Config.fromfile(args.config), args.people, args.min_score))
+    show(table(*compare(Config.fromfile(args.config), args.people, args.min_score)))
 
 
 if __name__ == '__main__':

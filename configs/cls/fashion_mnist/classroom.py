@@ -11,5 +11,5 @@ model = dict(
         for name, epochs in (('a', 16), ('b', 12), ('c', 8), ('d', 6))
     ],
     knowledge_filter=dict(type='KnowledgeFilter', task_bias=1.0),
-    mentoring=dict(type='AdaptiveMentoring', alpha=4.0),
+    mentoring=dict(type='AdaptiveMentoring', alpha=2.0),
     distill_loss=dict(type='KLDistillLoss'))
