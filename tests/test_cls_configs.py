@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,13 +81,14 @@ def test_a_pairs_classroom_has_one_teacher_and_five_peers(path):
 
 def test_every_official_experiment_has_its_config(tmp_path):
     made = generator.official_files(tmp_path)
+    plain = lru_cache(lambda name: Config.fromfile(CIFAR / f'plain_{name}.py').model)
     with (CIFAR / 'official.csv').open() as file:
         rows = {row['experiment'].replace('/', '__'): row for row in csv.DictReader(file)}
     assert len(made) == len(rows) == 135
     for path, text in made.items():
         path.write_text(text)
         cfg, row = Config.fromfile(path), rows[path.stem]
-        student = Config.fromfile(CIFAR / f'plain_{row["student"]}.py').model
+        student = plain(row['student'])
         mentors = [*row['teachers'].split(), *row['peers'].split()]
         assert cfg.train_cfg.max_epochs == int(row['epochs'])
         assert cfg.train_dataloader.batch_size == int(row['batch_size'])

@@ -143,6 +143,7 @@ def classroom(few_people, mentors, tmp_path):
 def test_mentors_of_four_forms_are_read_as_their_own_stock_inference_reads_them(classroom):
     """In the student's 256x192 crop, within half a heatmap pixel."""
     mentors, far = compare_mentors.compare(classroom, PEOPLE)
+    compare_mentors.show(compare_mentors.table(mentors, far))  # docs/mentors.md; pytest -s
     for mentor, apart in zip(mentors, far):
         assert len(apart) >= 8 * PEOPLE, mentor.name
         assert np.median(apart) < 0.4 and (apart <= 0.5).mean() > 0.85, (mentor.name, apart)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..filters import Lesson
 from ..losses import Temperature
 from ..mentors import Classroom, as_float, build_mentor
+from ..mentors.checkpoint import wrongly_shaped
 from ..registry import MODELS, build_part
 from ..scorers import Scores
 from ..tasks import build_task
@@ -219,14 +220,11 @@ def _as_task_losses(losses: Dict[str, Tensor]) -> Dict[str, Tensor]:
 
 def _refuse_shapes(module: nn.Module, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
     """Weights of another shape are an error, not MMEngine's warning."""
-    own = {prefix + key: value.shape for key, value in module.state_dict().items()}
-    wrong = [k for k, shape in own.items() if k in state_dict and state_dict[k].shape != shape]
+    wrong = wrongly_shaped(module, state_dict, prefix)
     if wrong:
-        shown = ', '.join(
-            f'{k}: {tuple(state_dict[k].shape)}, not {tuple(own[k])}' for k in wrong[:5]
-        )
         raise RuntimeError(
-            f'the checkpoint is not one of this student: {len(wrong)} wrongly shaped keys ({shown})'
+            f'the checkpoint is not one of this student: {len(wrong)} wrongly shaped keys '
+            f'({", ".join(wrong[:5])})'
         )
 
 

@@ -167,7 +167,7 @@ def load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> Non
     try:
         mmengine_load_state_dict(network, weights, strict=True)
     except RuntimeError as error:
-        mismatch.extend(_named('wrongly shaped', _wrongly_shaped(network, weights)))
+        mismatch.extend(_named('wrongly shaped', wrongly_shaped(network, weights)))
         detail = ', '.join(mismatch) or str(error)
         detail += _prefix_hint(network, weights)
         raise ValueError(f'{what} is of another network: {detail}') from error
@@ -188,11 +188,12 @@ def _prefix_hint(network: nn.Module, weights: Dict[str, Any]) -> str:
     return ''
 
 
-def _wrongly_shaped(network: nn.Module, weights: Dict[str, Any]) -> List[str]:
+def wrongly_shaped(network: nn.Module, weights: Dict[str, Any], prefix: str = '') -> List[str]:
+    """The keys, with both shapes, of weights that have a network's names and not its shapes."""
     return [
-        f'{key}: {tuple(weights[key].shape)}, not {tuple(own.shape)}'
+        f'{key}: {tuple(weights[prefix + key].shape)}, not {tuple(own.shape)}'
         for key, own in network.state_dict().items()
-        if key in weights and weights[key].shape != own.shape
+        if prefix + key in weights and weights[prefix + key].shape != own.shape
     ]
 
 

@@ -238,12 +238,13 @@ class Classroom(List[Mentor]):
 
 def _whole_config(config: Any, who: str) -> Any:
     """A config from a dict, a path or ``library::path``."""
-    if isinstance(config, str) and '::' in config:
+    if isinstance(config, str):
         from mmengine.hub import get_config
 
-        config = get_config(config)
-    elif isinstance(config, str):
-        config = Config.fromfile(config)
+        try:
+            config = get_config(config) if '::' in config else Config.fromfile(config)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{who}: config={config!r} does not exist') from error
     if not isinstance(config, (dict, Config)):
         raise TypeError(
             f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from ..scorers import PoseTruth, Scores
@@ -217,6 +218,9 @@ class PoseTask(Task):
                 f'mentor {mentor.name!r} shares {sum(known)} of the {len(ours)} keypoints with the '
                 f'data set, fewer than min_shared_keypoints={mentor.min_shared_keypoints}'
             )
+        joined = f'{sum(known)} of {len(ours)} keypoints by name'
+        mentor.adaptations.append(joined)
+        MMLogger.get_current_instance().info(f'mentor {mentor.name!r}: {joined}')
         device = mentor.gain.device
         mentor.keypoint_index = torch.tensor(index, device=device)
         mentor.known = torch.tensor(known, device=device)

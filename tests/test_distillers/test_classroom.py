@@ -272,6 +272,8 @@ def test_a_killed_run_resumes_to_the_same_bits(demo_config, train):
     runner.register_hook(Kill())
     with pytest.raises(KeyboardInterrupt):
         runner.train()
+    with open(f'{cfg.work_dir}/classroom.jsonl', 'a') as file:
+        file.write('{"epoch": 2, "iter"')  # a kill in the middle of writing a line
     resumed = train(cfg, resume=True).model.state_dict()
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     with open(f'{cfg.work_dir}/classroom.jsonl') as file:

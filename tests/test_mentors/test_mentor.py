@@ -10,7 +10,7 @@ from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from torch import nn
 
-from classroomkd_mm.mentors import Mentor
+from classroomkd_mm.mentors import Mentor, build_mentor
 from classroomkd_mm.tasks import PoseTask
 
 CONVENTIONS = [
@@ -37,18 +37,21 @@ def test_every_pairing_of_normalisations_is_exact(student, mentor):
     torch.testing.assert_close(adapted, want, atol=2e-4, rtol=1e-5)
 
 
+@pytest.mark.parametrize('config', ['configs/none.py', 'mmpose::body_2d_keypoint/none.py'])
+def test_a_config_that_is_not_there_names_the_mentor(config):
+    settings = dict(name='m', config=config, checkpoint=None)
+    with pytest.raises(FileNotFoundError, match=f"mentor 'm': config='{config}' does not exist"):
+        build_mentor(settings, 0, PoseDataPreprocessor())
+
+
 def test_a_mentor_of_another_input_size_predicts_in_the_picture(demo_config, people):
     """Its own head decodes at its own input size; the crop is stated at the student's."""
-    import classroomkd_mm.mentors as mentors
-
     student, cfg = demo_config('alone'), demo_config('mentor_small').model.to_dict()
     cfg['head']['decoder'].update(input_size=(96, 128), heatmap_size=(24, 32))
     student.val_dataloader.dataset.pipeline[-1].pack_transformed = True
     dataset = DATASETS.build(student.val_dataloader.dataset)
     task = PoseTask(ROOT_MODELS.build(student.model))
-    mentor = mentors.build_mentor(
-        dict(name='m', config=cfg, checkpoint=None), 0, PoseDataPreprocessor()
-    )
+    mentor = build_mentor(dict(name='m', config=cfg, checkpoint=None), 0, PoseDataPreprocessor())
     task.admit(mentor)
     for i in range(3):
         sample = dataset[i]['data_samples']

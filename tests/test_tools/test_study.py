@@ -66,3 +66,26 @@ def test_differences_are_paired_by_seed():
 def test_an_unknown_run_is_named():
     with pytest.raises(SystemExit, match=r"--only: unknown \['avr'\], choose from"):
         study.main([str(ROOT / 'configs/study/synthetic_pose.py'), '--only', 'avr'])
+
+
+def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):
+    run = dict(config=str(ROOT / 'configs/demo/alone.py'))
+    folder, trained = tmp_path / 'run', []
+
+    def train(config, folder):
+        assert not (folder / 'epoch_12.pth').exists()  # else --resume would find nothing to do
+        trained.append(config)
+        (folder / 'epoch_12.pth').touch()
+        if len(trained) == 1:
+            raise KeyboardInterrupt  # between the last checkpoint and the evaluation
+        (folder / 't/vis_data').mkdir(parents=True)
+        (folder / 't/vis_data/scalars.json').write_text('{"coco/AP": 0.5}\n')
+
+    monkeypatch.setattr(study, '_train', train)
+    with pytest.raises(KeyboardInterrupt):
+        study.measure(run, 0, 'val', 'coco/AP', folder)
+    for _ in range(2):
+        assert study.measure(run, 0, 'val', 'coco/AP', folder) == 0.5
+    assert len(trained) == 2 and not list(folder.glob('*.pth'))
+    with pytest.raises(SystemExit, match='holds a run of other settings: remove it'):
+        study.measure(run, 1, 'val', 'coco/AP', folder)

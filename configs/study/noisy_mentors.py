@@ -1,0 +1,23 @@
+# Does the filter protect? The embedded data with the demo's mentors and two whose weights are
+# random, the commonest silent failure of a distillation. After `make demo`:
+#   python tools/study.py configs/study/noisy_mentors.py --seeds 3
+metric = 'coco/AP'
+reference = 'aver'
+_classroom, _aver = 'configs/demo/classroom.py', 'configs/demo/aver.py'
+_mentors = [
+    *[dict(name=name, config=f'configs/demo/mentor_{name}.py',
+           checkpoint=f'work_dirs/demo/mentor_{name}/epoch_12.pth')
+      for name in ('large', 'medium', 'small')],
+    *[dict(name=name, config='configs/demo/mentor_small.py', checkpoint=None)
+      for name in ('random_1', 'random_2')]]
+_changes = dict(
+    aver=(_aver, {}),
+    classroom=(_classroom, {}),
+    no_filter=(_classroom, {
+        'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
+        'model.distill_loss.loss_weight': 0.1}))
+_schedule = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
+             'train_dataloader.num_workers': 1, 'model.mentors': _mentors}
+runs = {
+    name: dict(config=config, options={**_schedule, **options})
+    for name, (config, options) in _changes.items()}
