@@ -48,20 +48,30 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         nargs='*',
         dest='words',
         metavar='WORD',
-        help="check published networks instead of the config's mentors: those whose name\n"
-        'has all the words (regular expressions), of --task and --dataset',
+        help="check published networks instead of the config's mentors, with letterbox=True:\n"
+        'those whose name has all the words (regular expressions), of --task and --dataset',
     )
     _add_filters(check)
     check.add_argument(
         '--batch',
-        type=int,
+        type=_positive,
         metavar='N',
-        help="let each teach N of the config's training pictures once, with random weights",
+        help="let each teach N of the config's training samples once, with random weights",
     )
     check.add_argument('--out', type=Path, help='also write the table to this Markdown file')
     download = commands.add_parser('download', help='fetch weights ahead, for machines without net')
     download.add_argument('names', nargs='+', help='zoo names or classroom configs')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    filtered = args.command == 'check' and (args.task or args.dataset or args.metric)
+    if filtered and args.words is None:
+        parser.error('--task, --dataset and --metric choose published networks: add --zoo')
+    return args
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return int(text)
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:
@@ -121,23 +131,32 @@ def check(args: argparse.Namespace) -> List[List[str]]:
     ``args.batch`` it also teaches that many of the config's training pictures, once.
     """
     cfg = Config.fromfile(args.config)
-    mentors = list(cfg.model.mentors)
+    mentors = [
+        {'name': settings.get('zoo', f'mentor{position}'), **settings}
+        for position, settings in enumerate(cfg.model.mentors)
+    ]
     if args.words is not None:
-        names = {row[0] for row in search(args)[1:]}
-        mentors = [dict(name=name, zoo=name, letterbox=True) for name in sorted(names)]
+        found = dict.fromkeys(row[0] for row in search(args)[1:])
+        mentors = [dict(name=name, zoo=name, letterbox=True) for name in found]
+    names = [mentor['name'] for mentor in mentors]
+    if not mentors or len(set(names)) < len(names):
+        raise ValueError(f'there must be mentors, of different names, to check; got {names}')
     columns = ['keypoints shared', 'CPU ms per picture'] if args.batch else []
     rows = [['mentor', 'fits', *columns, 'adapted, or why not']]
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        build_classroom(cfg, [])  # the student's own faults are not the mentors'
         lesson = Lesson(cfg, args.batch) if args.batch else None
-        for position, settings in track_iter_progress(list(enumerate(mentors)), file=sys.stderr):
-            name = settings.get('name', settings.get('zoo', f'mentor{position}'))
+        for settings in track_iter_progress(mentors, file=sys.stderr):
             try:
                 distiller = build_classroom(cfg, [{**settings, 'checkpoint': None}])
                 facts = lesson.teach(distiller) if lesson else []
                 adapted = ', '.join(distiller.mentors[0].adaptations) or '-'
-                rows.append([name, 'yes', *facts, adapted])
-            except (ValueError, TypeError, KeyError, ImportError, FileNotFoundError) as error:
-                rows.append([name, 'NO', *('-' for _ in columns), ' '.join(str(error).split())])
+                rows.append([settings['name'], 'yes', *facts, adapted])
+            except Exception as error:  # whatever it is, it is this mentor's row
+                told = isinstance(error, (ValueError, TypeError, ImportError, FileNotFoundError))
+                why = '' if told else f'{type(error).__name__}: '
+                why += ' '.join(str(error).split())
+                rows.append([settings['name'], 'NO', *('-' for _ in columns), why])
     return rows
 
 
@@ -153,23 +172,27 @@ class Lesson:
     """The first training samples of a config, to be taught by one mentor after another."""
 
     def __init__(self, cfg: Config, size: int) -> None:
-        self.dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        try:
+            self.dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        except (AssertionError, FileNotFoundError) as error:  # COCO's reader asserts
+            raise ValueError(f'--batch needs the training data: {error}') from error
+        if size > len(self.dataset):
+            raise ValueError(f'--batch {size}: there are {len(self.dataset)} training samples')
         self.batch = pseudo_collate([self.dataset[i] for i in range(size)])
 
     def teach(self, distiller: ClassroomDistiller) -> List[str]:
         """How many keypoints the mentor shares, and CPU milliseconds of its forward per picture.
 
         Raises:
-            ValueError: Where the mentor does not fit the data, or the loss is not finite.
+            ValueError: Where the mentor does not fit the data, or its outputs are not finite.
         """
         distiller.task.check_data(distiller.scorer, self.dataset)
         data = distiller.data_preprocessor(copy.deepcopy(self.batch), True)
-        loss = distiller(**data, mode='loss')['loss_distill']
-        if not loss.isfinite():
-            raise ValueError(f'its lesson gives a loss of {loss.item()}')
+        distiller(**data, mode='loss')
         mentor = distiller.mentors[0]
         started = time.process_time()  # of this process alone, whatever else the machine does
-        mentor(data['inputs'])
+        if not mentor(data['inputs'])[1]:
+            raise ValueError('its outputs are not finite: it would be muted')
         seconds = time.process_time() - started
         known = mentor.known
         shared = 'all' if known is None or known.all() else f'{known.sum()} of {len(known)}'
@@ -219,10 +242,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             'check': lambda: check(args),
             'download': lambda: download(args.names),
         }[args.command]()
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, re.error) as error:
         raise SystemExit(str(error)) from error
     show(rows)
     if getattr(args, 'out', None):
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(markdown(rows))
     return int(args.command == 'check' and any(row[1] == 'NO' for row in rows))
 

@@ -22,7 +22,7 @@ def _peak_offset(before: Tensor, peak: Tensor, after: Tensor, inside: Tensor) ->
     return torch.where(inside & (curvature > 0), offset, 0).clamp(-0.5, 0.5)
 
 
-def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
+def decode_heatmaps(heatmaps: Tensor, scale: Scale, offset: float = 0.0) -> Tensor:
     """Sub-pixel peaks: the parabola through the log of the maximum and its neighbours.
 
     Exact for a Gaussian peak, the first-order case of DARK (arXiv 1910.06278). Runs on the
@@ -31,6 +31,7 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
     Args:
         heatmaps: ``(..., H, W)``, floating point.
         scale: Input pixels per heatmap pixel, ``(x, y)``.
+        offset: Where in its pixel a peak stands.
 
     Returns:
         Coordinates ``(..., 2)`` as (x, y) in input pixels.
@@ -51,7 +52,7 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale) -> Tensor:
         _neighbour_logs(heatmaps, x, y, 0, 1),
         (y > 0) & (y < height - 1),
     )
-    return torch.stack([(x + dx) * scale[0], (y + dy) * scale[1]], -1)
+    return torch.stack([(x + dx + offset) * scale[0], (y + dy + offset) * scale[1]], -1)
 
 
 def _grid_line(

@@ -59,9 +59,10 @@ def fetch(url: str, who: str) -> Path:
     Raises:
         RuntimeError: Where the download fails, naming ``who`` and the URL.
     """
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / os.path.basename(urlparse(url).path)
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(url)
     try:
-        if int(os.environ.get('LOCAL_RANK', get_rank())) == 0:  # each machine has its own cache
+        if int(os.environ.get('LOCAL_RANK', get_rank())) == 0 and not _whole(path):
+            # Rank 0 of each machine, which has its own cache.
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{path}.lock'), _patience(SILENCE_S):
                 _download(url, path)
@@ -72,14 +73,18 @@ def fetch(url: str, who: str) -> Path:
     return path
 
 
+def _cached_name(url: str) -> str:
+    """The file's name; one without a hash is not unique, so that the URL's goes before it."""
+    name = os.path.basename(urlparse(url).path)
+    return name if hash_in_name(name) else f'{hashlib.sha256(url.encode()).hexdigest()[:8]}_{name}'
+
+
 def _download(url: str, path: Path) -> None:
-    digest = hash_in_name(path.name)
-    if path.is_file() and not _whole(path, digest):
-        path.unlink()
-    if path.is_file():
+    if _whole(path):  # another run brought it meanwhile
         return
-    torch.hub.download_url_to_file(url, str(path), digest)
-    if not _whole(path, digest):  # a connection that was cut looks like an end
+    path.unlink(missing_ok=True)
+    torch.hub.download_url_to_file(url, str(path), hash_in_name(path.name))
+    if not _whole(path):  # a connection that was cut looks like an end
         path.unlink()
         raise RuntimeError('what came is not a whole checkpoint; it was removed')
 
@@ -102,11 +107,14 @@ def hash_in_name(name: str) -> Optional[str]:
     return found[-1] if found else None
 
 
-def _whole(path: Path, digest: Optional[str]) -> bool:
-    """Whether a file is the one that was published; without a hash, whether it looks whole.
+def _whole(path: Path) -> bool:
+    """Whether a file is there and what was published; without a hash, whether it looks whole.
 
     Checkpoints are zip files, very old ones pickles, whose end cannot be checked.
     """
+    if not path.is_file():
+        return False
+    digest = hash_in_name(path.name)
     if digest is None:
         with path.open('rb') as file:
             return file.read(1) == b'\x80' or zipfile.is_zipfile(path)

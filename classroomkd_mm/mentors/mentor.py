@@ -50,7 +50,7 @@ class Mentor:
         letterbox: Pad inputs of another aspect ratio instead of refusing them.
 
     Attributes:
-        config: Its config as it was given, None where it was built otherwise.
+        config: Its config, whole or only the model, as given; read where it was a path.
         readout: How its output is read in the student's input space (pose).
         keypoint_index: Where each of the student's keypoints is among the mentor's; None if equal.
         known: bool ``(K,)``, which of the student's keypoints it has; None if all.

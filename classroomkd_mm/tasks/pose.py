@@ -219,8 +219,9 @@ class PoseTask(Task):
                 f'data set, fewer than min_shared_keypoints={mentor.min_shared_keypoints}'
             )
         joined = f'{sum(known)} of {len(ours)} keypoints by name'
-        mentor.adaptations.append(joined)
-        MMLogger.get_current_instance().info(f'mentor {mentor.name!r}: {joined}')
+        if joined not in mentor.adaptations:  # several hooks check the data
+            mentor.adaptations.append(joined)
+            MMLogger.get_current_instance().info(f'mentor {mentor.name!r}: {joined}')
         device = mentor.gain.device
         mentor.keypoint_index = torch.tensor(index, device=device)
         mentor.known = torch.tensor(known, device=device)

@@ -37,8 +37,7 @@ class HeatmapReadout:
 
     def keypoints(self, output: Tensor) -> Tensor:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
-        peaks = decode_heatmaps(output, self.scale)
-        return peaks + self.offset * peaks.new_tensor(self.scale) if self.offset else peaks
+        return decode_heatmaps(output, self.scale, self.offset)
 
     def parts(self, output: Tensor, target: 'Readout', beta: float) -> Tuple[Tensor, ...]:
         """The output as logits on the target's grid or bins."""

@@ -57,6 +57,78 @@ def test_check_tells_what_is_adapted_and_what_does_not_fit(demo_config, tmp_path
     assert "NO    mentor 'wrong' has 16 keypoints, the student 17" in third
 
 
+@pytest.fixture
+def three_mentors(demo_config, tmp_path):
+    """A classroom's file: a sound mentor, one that gives NaN, and one whose forward fails."""
+    cfg = demo_config('classroom')
+    sound, nan, broken = (demo_config('mentor_small').model.to_dict() for _ in range(3))
+    nan['data_preprocessor'].update(std=[0, 0, 0])
+    broken['head']['in_channels'] = 65
+    cfg.model.mentors = [
+        dict(name='sound', config=sound, checkpoint=None),
+        dict(config=nan, checkpoint=None),
+        dict(config=broken, checkpoint=None),
+    ]
+    cfg.dump(str(tmp_path / 'classroom.py'))
+    return cfg, str(tmp_path / 'classroom.py')
+
+
+def test_a_batch_shows_what_only_a_lesson_can(three_mentors, tmp_path, capsys):
+    out = tmp_path / 'new/table.md'
+    assert tool.main(['check', three_mentors[1], '--batch', '2', '--out', str(out)]) == 1
+    sound, nan, broken = capsys.readouterr().out.splitlines()[-3:]
+    name, fits, shared, milliseconds, adapted = sound.split()
+    assert (name, fits, shared, adapted) == ('sound', 'yes', 'all', '-') and int(milliseconds) > 0
+    assert nan.split()[:4] == ['mentor1', 'NO', '-', '-'] and 'would be muted' in nan
+    assert broken.startswith('mentor2') and 'RuntimeError: Given transposed=1' in broken
+    rows = out.read_text().splitlines()
+    assert rows[1] == '| --- | --- | --- | --- | --- |' and len(rows) == 5
+    assert rows[2].startswith('| sound | yes | all')
+
+
+def test_check_of_published_networks(three_mentors, capsys):
+    words = ['--zoo', '^td-hm_mobilenetv2', '256x(192|256)$', '--dataset', 'MPII']
+    assert tool.main(['check', three_mentors[1], *words]) == 0
+    (row,) = capsys.readouterr().out.splitlines()[1:]
+    assert row.split()[:2] == ['td-hm_mobilenetv2_8xb64-210e_mpii-256x256', 'yes']
+    assert 'input to 256x256, letterboxed' in row
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--zoo', 'hrnett'], r'there must be mentors, of different names, to check; got \[\]'),
+        (['--zoo', 'hrnet('], 'missing \\), unterminated subpattern'),
+        (['--batch', '999'], '--batch 999: there are 24 training samples'),
+    ],
+)
+def test_what_check_cannot_do_is_said(three_mentors, arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        tool.main(['check', three_mentors[1], *arguments])
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [(['--dataset', 'COCO'], 'add --zoo'), (['--batch', '0'], '0 is not a positive number')],
+)
+def test_wrong_arguments_are_usage_errors(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        tool.main(['check', 'c.py', *arguments])
+    assert message in capsys.readouterr().err
+
+
+def test_missing_data_and_a_faulty_student_are_not_the_mentors_fault(three_mentors, tmp_path):
+    cfg, path = three_mentors
+    cfg.train_dataloader.dataset.data_root = '/nowhere/'
+    cfg.dump(path)
+    with pytest.raises(SystemExit, match='--batch needs the training data: .*/nowhere/'):
+        tool.main(['check', path, '--batch', '1'])
+    cfg.model.student.head.type = 'HeatmapHeadd'
+    cfg.dump(path)
+    with pytest.raises(KeyError, match='HeatmapHeadd'):
+        tool.main(['check', path])
+
+
 def test_check_of_a_classification_classroom(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = 'configs/cls/imagenet/classroom_resnet18_resnet34_8xb32_in1k.py'
