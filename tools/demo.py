@@ -129,4 +129,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit('\nInterrupted; the same command goes on from here.') from None

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -92,6 +92,11 @@ def search(args: argparse.Namespace) -> List[List[str]]:
         )
 
     found = [model for models in zoo().values() for model in models if fits(model)]
+    if not found:
+        raise ValueError(
+            f'no published network has words {args.words}, task {args.task!r}, dataset '
+            f'{args.dataset!r} and metric {args.metric!r} (metrics are written exactly, e.g. AP)'
+        )
     if args.metric:
         found.sort(key=lambda model: -float(model.metrics[args.metric]))
     rows = [['name', 'task', 'dataset', 'metrics']]
@@ -127,13 +132,14 @@ def info(name: str) -> List[List[str]]:
 def check(args: argparse.Namespace) -> List[List[str]]:
     """Rows of a classroom's mentors: what is adapted, or why one cannot teach.
 
-    Each is built as a run would build it, but with random weights; nothing is downloaded. With
+    Each is built as a run would build it, but nothing is downloaded: weights are random unless they
+    are a file on this machine. With
     ``args.batch`` it also teaches that many of the config's training pictures, once.
     """
     cfg = Config.fromfile(args.config)
     mentors = [
         {'name': settings.get('zoo', f'mentor{position}'), **settings}
-        for position, settings in enumerate(cfg.model.mentors)
+        for position, settings in enumerate(cfg.model.get('mentors', []))
     ]
     if args.words is not None:
         found = dict.fromkeys(row[0] for row in search(args)[1:])
@@ -148,9 +154,10 @@ def check(args: argparse.Namespace) -> List[List[str]]:
         lesson = Lesson(cfg, args.batch) if args.batch else None
         for settings in track_iter_progress(mentors, file=sys.stderr):
             try:
-                distiller = build_classroom(cfg, [{**settings, 'checkpoint': None}])
+                weights, note = _weights(settings)
+                distiller = build_classroom(cfg, [{**settings, 'checkpoint': weights}])
                 facts = lesson.teach(distiller) if lesson else []
-                adapted = ', '.join(distiller.mentors[0].adaptations) or '-'
+                adapted = ', '.join([*distiller.mentors[0].adaptations, *note]) or '-'
                 rows.append([settings['name'], 'yes', *facts, adapted])
             except Exception as error:  # whatever it is, it is this mentor's row
                 told = isinstance(error, (ValueError, TypeError, ImportError, FileNotFoundError))
@@ -158,6 +165,16 @@ def check(args: argparse.Namespace) -> List[List[str]]:
                 why += ' '.join(str(error).split())
                 rows.append([settings['name'], 'NO', *('-' for _ in columns), why])
     return rows
+
+
+def _weights(settings: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+    """A mentor's checkpoint where it is a file on this machine, else what to know of it."""
+    checkpoint = settings.get('checkpoint')
+    if checkpoint is None or re.match('https?://', checkpoint):
+        return None, []
+    if not Path(checkpoint).expanduser().is_file():
+        return None, [f'weights not there yet: {checkpoint}']
+    return checkpoint, []
 
 
 def build_classroom(cfg: Config, mentors: Sequence[dict]) -> ClassroomDistiller:
@@ -242,7 +259,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             'check': lambda: check(args),
             'download': lambda: download(args.names),
         }[args.command]()
-    except (ValueError, RuntimeError, re.error) as error:
+    except (ValueError, RuntimeError, FileNotFoundError, re.error) as error:
         raise SystemExit(str(error)) from error
     show(rows)
     if getattr(args, 'out', None):

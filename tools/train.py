@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import warnings
 
 import torch
 from flags import add_common, apply_pictures
@@ -16,8 +17,8 @@ EXAMPLES = """examples:
   python tools/train.py CONFIG --cfg-options model.mentoring.alpha=4
   bash tools/dist_train.sh CONFIG 8                          # 8 GPUs
 
-Any epoch's checkpoint in the work dir is a plain checkpoint of the student: load it with the
-stock config and MMPose's own tools."""
+Any epoch's checkpoint in the work dir is a plain checkpoint of the student: load it with
+student.py beside it, or the stock config, and MMPose's own tools."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -72,11 +73,25 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
+def warn_without_hook(cfg: Config) -> None:
+    """Say what a classroom lacks whose config forgets the hook that reports who taught."""
+    hooks = [str(hook.get('type')) for hook in cfg.get('custom_hooks') or []]
+    if 'mentors' in cfg.model and not any('ClassroomHook' in hook for hook in hooks):
+        warnings.warn(
+            "custom_hooks has no dict(type='classroomkd_mm.ClassroomHook'): there will be no "
+            'classroom.jsonl, no student.py, no check of the data before training, and a resumed '
+            'run will draw other augmentations',
+            stacklevel=2,
+        )
+
+
 def main() -> None:
     """Train."""
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    Runner.from_cfg(merge_args(Config.fromfile(args.config), args)).train()
+    cfg = merge_args(Config.fromfile(args.config), args)
+    warn_without_hook(cfg)
+    Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

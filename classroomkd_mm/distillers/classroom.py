@@ -81,6 +81,10 @@ class ClassroomDistiller(BaseModel):
             mentoring=mentoring or dict(type='FixedMentoring', tau=1.0),
             distill_loss=distill_loss or dict(type='KLDistillLoss'),
         )
+        if knowledge_filter is None and self.mentors:
+            MMLogger.get_current_instance().info(
+                'no knowledge_filter is set: every mentor teaches every sample (UniformFilter)'
+            )
         self.task.check_scorer(self.scorer)
         self.task.check_filter(self.knowledge_filter)
         self.task.check_loss(self.distill_loss)

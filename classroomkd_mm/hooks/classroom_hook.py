@@ -1,5 +1,6 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
+import copy
 import json
 import random
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dist import all_reduce, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -17,6 +19,12 @@ from torch import Tensor
 from ..registry import HOOKS
 
 FILE = 'classroom.jsonl'
+STUDENT = 'student.py'
+OUR_HOOKS = [
+    prefix + name
+    for name in ('ClassroomHook', 'MentorEvalHook')
+    for prefix in ('classroomkd_mm.', '')
+]
 
 
 def distiller_of(runner: Runner, hook: str) -> Any:
@@ -50,7 +58,8 @@ class ClassroomHook(Hook):
 
     The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook
     adds the epoch's means: a log line, ``classroom_epoch/*`` scalars for the visualisation
-    backends, and a JSON line in ``classroom.jsonl`` in the work dir. It also gives the distiller
+    backends, and a JSON line in ``classroom.jsonl`` in the work dir. Before training it writes
+    ``student.py`` there, the config of the student alone. It also gives the distiller
     the training set's metainfo, seeds each epoch by itself, and warns once of each mentor whose
     output is not finite.
     Without ``by_epoch`` training the whole run is one epoch.
@@ -73,6 +82,7 @@ class ClassroomHook(Hook):
         with same_random_state():
             model.task.check_data(model.scorer, runner.train_dataloader.dataset)
         self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
+        self._write_student(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start a new sum, and the epoch's own random numbers.
@@ -145,12 +155,34 @@ class ClassroomHook(Hook):
             runner.visualizer.add_scalars(scalars, step=record['epoch'])
 
     @master_only
+    def _write_student(self, runner: Runner) -> None:
+        if 'student' in runner.cfg.get('model', {}):
+            student_config(runner.cfg).dump(str(Path(runner.work_dir) / STUDENT))
+
+    @master_only
     def _truncate(self, path: Path, epoch: int) -> None:
         if path.is_file():
             lines = path.read_text().splitlines(keepends=True)
             # A line without its end was cut off by the kill.
             whole = [line for line in lines if line.endswith('\n')]
             path.write_text(''.join(ln for ln in whole if json.loads(ln)['epoch'] <= epoch))
+
+
+def student_config(cfg: Config) -> Config:
+    """The config of a classroom's student alone, which any of its checkpoints fits.
+
+    It needs this package only where the student itself is one of its networks.
+    """
+    plain = copy.deepcopy(cfg)
+    plain.model = plain.model.student
+    hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.type not in OUR_HOOKS]
+    plain.custom_hooks = hooks
+    plain.update(load_from=None, resume=False)
+    if 'classroomkd_mm.' not in str(plain.model):
+        imports = plain.get('custom_imports') or {}
+        imports = [name for name in imports.get('imports', []) if name != 'classroomkd_mm']
+        plain.custom_imports = dict(imports=imports) if imports else None
+    return plain
 
 
 def summarise(means: Dict[str, float], names: List[str]) -> dict:

@@ -23,8 +23,11 @@ from torch import nn
 SHOWN_KEYS = 5
 SILENCE_S = 60.0  # a download that brings nothing for so long has failed
 PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
-# Checkpoints of MMEngine's runner carry numpy values; its own list has three of these types.
-NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
+# Checkpoints of MMEngine's runner carry numpy values; its own list has only three of these types,
+# and without the others it warns of its own files.
+torch.serialization.add_safe_globals(
+    [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
+)
 
 
 def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
@@ -128,7 +131,7 @@ def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
         ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
     try:
-        with torch.serialization.safe_globals([*get_torch_safe_globals(), *NUMPY_TYPES]):
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
             return torch.load(path, map_location='cpu', weights_only=not trusted)
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(

@@ -244,7 +244,9 @@ def _whole_config(config: Any, who: str) -> Any:
         try:
             config = get_config(config) if '::' in config else Config.fromfile(config)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f'{who}: config={config!r} does not exist') from error
+            raise FileNotFoundError(
+                f'{who}: config={config!r} does not exist (paths start at the current directory)'
+            ) from error
     if not isinstance(config, (dict, Config)):
         raise TypeError(
             f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'

@@ -38,3 +38,4 @@ param_scheduler = [  # from 0.05 linearly to 0.01 in 120 epochs, then a tenth ev
     dict(type='MultiStepLR', milestones=[150, 180, 210], gamma=0.1, by_epoch=True)]
 default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=2, save_best='auto'))
 auto_scale_lr = dict(base_batch_size=64, enable=False)
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])

@@ -50,3 +50,4 @@ param_scheduler = [
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=1), logger=dict(interval=20))
 randomness = dict(seed=0)
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
-from classroomkd_mm.hooks.classroom_hook import summarise
+from classroomkd_mm.hooks.classroom_hook import student_config, summarise
 
 
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
@@ -79,3 +80,21 @@ def test_the_hook_without_a_distiller_says_so(demo_config, train):
     cfg.custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
     with pytest.raises(TypeError, match='custom_hooks has ClassroomHook, but model is a Topdown'):
         train(cfg)
+
+
+def test_the_students_config_keeps_only_what_the_student_needs():
+    cfg = Config(
+        dict(
+            model=dict(type='ClassroomDistiller', student=dict(type='Net'), mentors=[]),
+            custom_imports=dict(imports=['classroomkd_mm', 'other']),
+            custom_hooks=[dict(type='EMAHook'), dict(type='classroomkd_mm.ClassroomHook')],
+            load_from='a.pth',
+            resume=True,
+        )
+    )
+    plain = student_config(cfg)
+    assert plain.model == dict(type='Net') and plain.custom_hooks == [dict(type='EMAHook')]
+    assert plain.custom_imports.imports == ['other']
+    assert plain.load_from is None and not plain.resume and cfg.resume
+    cfg.model.student.type = 'classroomkd_mm.CIFARResNet'
+    assert student_config(cfg).custom_imports == cfg.custom_imports

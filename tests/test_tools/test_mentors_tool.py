@@ -20,6 +20,11 @@ def test_search_by_word_data_set_and_metric(capsys):
     assert values == sorted(values, reverse=True) and any(HRNET in line for line in lines)
 
 
+def test_nothing_found_is_an_error():
+    with pytest.raises(SystemExit, match="no published network has .* metric 'ap'"):
+        tool.main(['search', 'hrnet', '--metric', 'ap'])
+
+
 def test_info_shows_what_a_mentor_needs(capsys):
     tool.main(['info', HRNET])
     text = capsys.readouterr().out
@@ -45,7 +50,7 @@ def test_check_tells_what_is_adapted_and_what_does_not_fit(demo_config, tmp_path
     cfg.dump(str(tmp_path / 'classroom.py'))
     assert tool.main(['check', str(tmp_path / 'classroom.py')]) == 1
     same, second, third = capsys.readouterr().out.splitlines()[-3:]
-    assert same.split() == ['same', 'yes', '-']
+    assert same.split() == 'same yes weights not there yet: /nowhere.pth'.split()
     for part in (
         'yes',
         'channels to BGR',
@@ -97,7 +102,7 @@ def test_check_of_published_networks(three_mentors, capsys):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['--zoo', 'hrnett'], r'there must be mentors, of different names, to check; got \[\]'),
+        (['--zoo', 'hrnett'], r"no published network has words \['hrnett'\]"),
         (['--zoo', 'hrnet('], 'missing \\), unterminated subpattern'),
         (['--batch', '999'], '--batch 999: there are 24 training samples'),
     ],
@@ -115,6 +120,19 @@ def test_wrong_arguments_are_usage_errors(capsys, arguments, message):
     with pytest.raises(SystemExit):
         tool.main(['check', 'c.py', *arguments])
     assert message in capsys.readouterr().err
+
+
+def test_check_reads_weights_that_are_there(three_mentors, tmp_path, capsys):
+    cfg, path = three_mentors
+    (tmp_path / 'a.pth').write_bytes(b'not a checkpoint')
+    cfg.model.mentors = [dict(cfg.model.mentors[0], checkpoint=f'{tmp_path}/a.pth')]
+    cfg.dump(path)
+    assert tool.main(['check', path]) == 1
+    assert 'cannot be read as a checkpoint' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='there must be mentors'):
+        tool.main(['check', str(ROOT / 'configs/demo/alone.py')])
+    with pytest.raises(SystemExit, match='nowhere.py'):
+        tool.main(['check', 'nowhere.py'])
 
 
 def test_missing_data_and_a_faulty_student_are_not_the_mentors_fault(three_mentors, tmp_path):

@@ -71,3 +71,16 @@ def test_train_then_test_without_the_mentors(demo_config, tmp_path):
 def test_amp_without_a_gpu_says_so():
     result = call('train', TOOLS.parent / 'configs/demo/alone.py', '--amp')
     assert result.returncode != 0 and '--amp needs a GPU' in result.stderr
+
+
+def test_a_classroom_without_its_hook_is_warned_of(demo_config, recwarn):
+    sys.path.insert(0, str(TOOLS))
+    import train
+
+    cfg = demo_config('classroom')
+    train.warn_without_hook(cfg)
+    train.warn_without_hook(demo_config('alone'))
+    assert not recwarn
+    cfg.custom_hooks = []
+    with pytest.warns(UserWarning, match="custom_hooks has no .*ClassroomHook.*no student.py"):
+        train.warn_without_hook(cfg)

@@ -2,6 +2,7 @@
 _base_ = ['mmpretrain::mobilenet_v2/mobilenet-v2_8xb32_in1k.py', '../../_base_/mentors_imagenet.py']
 custom_imports = dict(imports=['classroomkd_mm'])
 custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 model = dict(
     _delete_=True,
     type='classroomkd_mm.ClassroomDistiller',

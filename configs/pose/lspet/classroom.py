@@ -3,6 +3,7 @@
 #     python tools/train.py configs/pose/lspet/mentor_$m.py --work-dir work_dirs/lspet/mentor_$m; done
 _base_ = ['plain_student.py']
 custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 model = dict(
     _delete_=True,
     type='classroomkd_mm.ClassroomDistiller',

@@ -2,6 +2,7 @@ _base_ = ['mmpose::body_2d_keypoint/topdown_heatmap/mpii/td-hm_shufflenetv2_8xb6
 
 custom_imports = dict(imports=['classroomkd_mm'])
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='classroomkd_mm.ClassroomHook')]
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 model = dict(
     _delete_=True,
     type='classroomkd_mm.ClassroomDistiller',
