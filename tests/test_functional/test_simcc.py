@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
 from classroomkd_mm.functional.simcc import (
@@ -82,3 +84,28 @@ def test_marginals_and_product_equal_plain_sums():
     product = product_heatmap(x, y).exp()
     torch.testing.assert_close(product, p.sum(-1)[..., None] * p.sum(-2)[..., None, :])
     assert resample_heatmaps(logits, (1.0, 1.0), (4, 5), (1.0, 1.0)) is logits
+
+
+@given(
+    here=st.floats(0.5, 4), there=st.floats(0.5, 4), height=st.floats(-1e4, 1e4),
+    offsets=st.tuples(st.sampled_from([0.0, 0.5]), st.sampled_from([0.0, 0.5])),
+)  # fmt: skip
+@settings(deadline=None, max_examples=50)
+def test_other_bins_of_flat_or_extreme_logits_are_finite(here, there, height, offsets):
+    sizes = int(48 * here), int(48 * there)
+    logits = torch.zeros(1, 2, sizes[0])
+    logits[0, 1, ::3] = height
+    moved = resample_bins(logits, 1 / here, sizes[1], 1 / there, offsets)
+    assert moved.shape == (1, 2, sizes[1]) and moved.isfinite().all()
+    assert moved.softmax(-1).sum(-1).allclose(torch.ones(1, 2))
+
+
+@pytest.mark.parametrize('here, there', [(2.0, 0.25), (0.25, 2.0), (2.0, 3.0)])
+@pytest.mark.parametrize('end', [0, -1], ids=['first bin', 'last bin'])
+def test_a_peak_in_the_outermost_bin_stays_there(here, there, end):
+    size, other = int(64 * here), int(64 * there)
+    logits = torch.full((1, 1, size), -20.0)
+    logits[..., end] = 20.0
+    at = resample_bins(logits, 1 / here, other, 1 / there).argmax(-1).item() / there
+    truth = (0 if end == 0 else size - 1) / here
+    assert abs(at - truth) <= max(1 / here, 1 / there), (at, truth)
