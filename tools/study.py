@@ -90,7 +90,8 @@ def measure(run: dict, seed: int, split: str, metric: str, folder: Path) -> floa
     Raises:
         SystemExit: Where the folder holds a run of other settings.
     """
-    result, config = folder / 'metrics.json', folder / 'config.py'
+    # Beside the folder: the runner writes a copy with its own work dir and launcher into it.
+    result, config = folder / 'metrics.json', folder.with_name(f'{folder.name}.py')
     cfg = run_config(run, seed, split)
     if config.is_file() and config.read_text() != cfg.pretty_text:
         raise SystemExit(f'{folder} holds a run of other settings: remove it, or give --work-dir')

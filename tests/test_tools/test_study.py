@@ -68,6 +68,28 @@ def test_an_unknown_run_is_named():
         study.main([str(ROOT / 'configs/study/synthetic_pose.py'), '--only', 'avr'])
 
 
+def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
+    cfg = demo_config('alone')
+    cfg.train_cfg.max_epochs = 1
+    cfg.dump(str(tmp_path / 'alone.py'))
+    (tmp_path / 'small.py').write_text(
+        "metric, reference = 'coco/AP', 'alone'\n"
+        f"runs = dict(alone=dict(config='{tmp_path}/alone.py'))\n"
+    )
+    monkeypatch.chdir(ROOT)
+    command = [str(tmp_path / 'small.py'), '--work-dir', str(tmp_path / 'w'), '--seeds']
+    study.main([*command, '1'])
+    table = (tmp_path / 'w/test/table.md').read_text()
+    assert '| alone | 1 |' in table
+    monkeypatch.setattr(study, '_train', lambda *_: pytest.fail('trained once more'))
+    study.main([*command, '1'])
+    assert (tmp_path / 'w/test/table.md').read_text() == table
+    cfg.optim_wrapper.optimizer.lr = 1.0
+    cfg.dump(str(tmp_path / 'alone.py'))
+    with pytest.raises(SystemExit, match='seed_0 holds a run of other settings: remove it'):
+        study.main([*command, '1'])
+
+
 def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):
     run = dict(config=str(ROOT / 'configs/demo/alone.py'))
     folder, trained = tmp_path / 'run', []
