@@ -145,6 +145,7 @@ class ClassroomDistiller(BaseModel):
         Returns:
             ``loss_task_*`` (the head's own losses), ``loss_distill``, and ``classroom/*``.
         """
+        self.task.meet(data_samples)
         feats, output = self.task.forward(self.student, inputs)
         taught = [mentor(inputs) for mentor in self.mentors]
         outputs = [self.task.adapt(out, m) for m, (out, _) in zip(self.mentors, taught)]

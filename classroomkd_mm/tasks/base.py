@@ -1,7 +1,7 @@
 """What the tasks have in common."""
 
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 from torch import Tensor, nn
 
@@ -28,6 +28,9 @@ class Task:
     default_scorer: Dict[str, Any]
     truth: type
     dataset_meta: Optional[dict] = None
+
+    def meet(self, data_samples: Sequence[Any]) -> None:
+        """Look at a batch before its lesson; nothing by default."""
 
     def check_filter(self, knowledge_filter: nn.Module) -> None:
         """Refuse a filter whose task weights the student's loss cannot take; none by default."""

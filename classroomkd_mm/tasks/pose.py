@@ -129,7 +129,7 @@ class PoseTask(Task):
         self.input_size = tuple(int(v) for v in student.head.decoder.input_size)
         self.extent = crop_extent(student.head.decoder)
         self.num_keypoints = student.head.out_channels
-        self.dataset_meta = student.metainfo
+        self.student_meta = student.metainfo
         self.mentors: List[Any] = []
         self.linear = is_linear(student.head, self.readout)
         self.loss_name = type(student.head.loss_module).__name__
@@ -192,7 +192,22 @@ class PoseTask(Task):
         self.join_keypoints(dataset.metainfo)
         samples = [dataset[0]['data_samples']]
         truth = ground_truth(samples, self.readout, torch.device('cpu'))
-        scorer(truth.keypoints[None], truth, self._metainfo(samples))
+        scorer(truth.keypoints[None], truth, self.dataset_meta)
+
+    def meet(self, data_samples: Sequence[Any]) -> None:
+        """Find the data set's metainfo where ClassroomHook has not handed it over.
+
+        It is the student's, if its config has it, or MMPose's for the name in the samples.
+        """
+        if self.dataset_meta is not None:
+            return
+        meta, name = self.student_meta, data_samples[0].metainfo.get('dataset_name')
+        if meta is None and name is not None:
+            from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+            meta = parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{name}.py'))
+        if meta is not None:
+            self.join_keypoints(meta)
 
     def join_keypoints(self, metainfo: dict) -> None:
         """Note where each mentor has the keypoints of the data set with this parsed metainfo.
@@ -238,8 +253,8 @@ class PoseTask(Task):
         if mentor.keypoint_index is None:
             if mentor.network.head.out_channels != self.num_keypoints:
                 raise RuntimeError(
-                    f'mentor {mentor.name!r} has other keypoints: joining them needs the names of '
-                    "the data set's, which ClassroomHook hands over: add it to custom_hooks"
+                    f'mentor {mentor.name!r} has other keypoints, and the samples do not name their '
+                    'data set: ClassroomHook does, add it to custom_hooks'
                 )
             return output
         if isinstance(output, tuple):
@@ -258,7 +273,7 @@ class PoseTask(Task):
         keypoints = [self.readout.keypoints(student)]
         keypoints += [m.readout.keypoints(out) for m, out in zip(mentors, outputs)]
         truth = ground_truth(data_samples, self.readout, keypoints[0].device)
-        scores = scorer(torch.stack(keypoints), truth, self._metainfo(data_samples))
+        scores = scorer(torch.stack(keypoints), truth, self.dataset_meta or {})
         if all(mentor.known is None for mentor in mentors):
             return scores
         everything = torch.ones_like(truth.labelled[0])
@@ -283,17 +298,3 @@ class PoseTask(Task):
         """The head's own losses with each sample weighted by ``weight`` (N,)."""
         with replayed(student.head, output), reweighted(data_samples, weight):
             return student.head.loss(feats, data_samples, train_cfg=student.train_cfg)
-
-    def _metainfo(self, data_samples: Sequence[Any]) -> dict:
-        """The data set's metainfo: given by ClassroomHook, else looked up by its name."""
-        if self.dataset_meta is None:
-            from mmpose.datasets.datasets.utils import parse_pose_metainfo
-
-            name = data_samples[0].metainfo.get('dataset_name')
-            if name is None:
-                return {}
-            self.dataset_meta = parse_pose_metainfo(
-                dict(from_file=f'configs/_base_/datasets/{name}.py')
-            )
-        meta = self.dataset_meta
-        return meta

@@ -161,6 +161,33 @@ def test_an_mpii_mentor_teaches_a_coco_student_what_both_have(demo_config, train
     assert torch.equal(model.task.adapt(outputs, taught)[:, 16], outputs[:, 0])
 
 
+def test_keypoints_are_also_joined_without_the_hook_by_the_name_of_the_data_set(demo_config):
+    from tests_support import packed
+
+    cfg = demo_config('classroom').model
+    theirs = demo_config('mentor_small').model
+    coco = names_in_config(demo_config('alone'))
+    cfg.mentors = [mentor('backwards', theirs, keypoints=coco[::-1])]
+    distiller = MODELS.build(cfg)
+    distiller(**distiller.data_preprocessor(packed(distiller), True), mode='loss')
+    assert distiller.mentors[0].keypoint_index.tolist() == list(range(17))[::-1]
+
+
+def test_a_nameless_data_set_and_a_mentor_of_other_keypoints_are_refused(demo_config):
+    from tests_support import packed
+
+    cfg = demo_config('classroom').model
+    theirs = demo_config('mentor_small').model
+    theirs.head.out_channels = 16
+    cfg.mentors = [mentor('mpii', theirs, keypoints=MPII)]
+    distiller = MODELS.build(cfg)
+    data = distiller.data_preprocessor(packed(distiller), True)
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(dataset_name=None))
+    with pytest.raises(RuntimeError, match="'mpii' has other keypoints, and the samples do not na"):
+        distiller(**data, mode='loss')
+
+
 def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
     """Scores on the rest decide, and the lesson's weight is spread over the rest."""
     from tests_support import packed
@@ -176,6 +203,7 @@ def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
     data = distiller.data_preprocessor(packed(distiller), True)
     outputs = [m(data['inputs'])[0] for m in distiller.mentors]
     student = distiller(data['inputs'])
+    distiller.task.meet(data['data_samples'])
     scores = distiller.task.score(
         distiller.scorer, student, distiller.mentors, outputs, data['data_samples']
     )
