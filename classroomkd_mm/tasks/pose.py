@@ -253,8 +253,8 @@ class PoseTask(Task):
         if mentor.keypoint_index is None:
             if mentor.network.head.out_channels != self.num_keypoints:
                 raise RuntimeError(
-                    f'mentor {mentor.name!r} has other keypoints, and the samples do not name their '
-                    'data set: ClassroomHook does, add it to custom_hooks'
+                    f'mentor {mentor.name!r} has other keypoints, and the samples do not name '
+                    'their data set: ClassroomHook does, add it to custom_hooks'
                 )
             return output
         if isinstance(output, tuple):
