@@ -48,9 +48,7 @@ def test_a_mentor_that_sees_another_crop_is_found_out(classroom, tmp_path):
 
 def test_what_cannot_be_compared_is_said(classroom, demo_config):
     cfg, path = classroom
-    cfg.model.mentors[0].update(
-        config=demo_config('mentor_small').model.to_dict(), checkpoint=None
-    )
+    cfg.model.mentors[0].update(config=demo_config('mentor_small').model.to_dict(), checkpoint=None)
     with pytest.raises(ValueError, match="mentor 'same': its config has no test_dataloader"):
         tool.compare(cfg, 1)
     cfg.val_dataloader = None

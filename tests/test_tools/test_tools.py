@@ -82,5 +82,5 @@ def test_a_classroom_without_its_hook_is_warned_of(demo_config, recwarn):
     train.warn_without_hook(demo_config('alone'))
     assert not recwarn
     cfg.custom_hooks = []
-    with pytest.warns(UserWarning, match="custom_hooks has no .*ClassroomHook.*no student.py"):
+    with pytest.warns(UserWarning, match='custom_hooks has no .*ClassroomHook.*no student.py'):
         train.warn_without_hook(cfg)
