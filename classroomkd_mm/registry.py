@@ -1,5 +1,6 @@
 """Child registries of MMEngine's, scope ``classroomkd_mm``."""
 
+import difflib
 from typing import Any, Dict
 
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -21,7 +22,13 @@ def build_part(cfg: Dict[str, Any], setting: str) -> Any:
 
     Raises:
         TypeError: Where the setting is no ``dict(type=...)``.
+        KeyError: Where its type is not registered.
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise TypeError(f'{setting}={cfg!r} must be a dict(type=...)')
+    name = cfg['type']
+    if isinstance(name, str) and MODELS.get(name) is None:
+        near = difflib.get_close_matches(name, MODELS.module_dict, n=2)
+        hint = f'did you mean {" or ".join(near)}?' if near else 'is its module in custom_imports?'
+        raise KeyError(f'{setting}: type={name!r} is not registered; {hint}')
     return MODELS.build({'_scope_': 'classroomkd_mm', **cfg})

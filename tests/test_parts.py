@@ -15,6 +15,7 @@ from classroomkd_mm import (
     UniformFilter,
 )
 from classroomkd_mm.functional import kl_distill
+from classroomkd_mm.registry import build_part
 from classroomkd_mm.scorers import PoseTruth, Scores
 
 
@@ -150,3 +151,12 @@ def test_what_the_data_set_lacks_is_named(scorer, message):
 def test_wrong_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_misspelt_part_is_named_with_its_setting_and_the_nearest():
+    with pytest.raises(KeyError, match="mentoring: type='AdaptivMentoring' .*AdaptiveMentoring"):
+        build_part(dict(type='AdaptivMentoring', alpha=1.0), 'mentoring')
+    with pytest.raises(KeyError, match="scorer: type='zzz' is not reg.* module in custom_imports"):
+        build_part(dict(type='zzz'), 'scorer')
+    with pytest.raises(TypeError, match=r"scorer='OKSScorer' must be a dict\(type=...\)"):
+        build_part('OKSScorer', 'scorer')

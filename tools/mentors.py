@@ -88,22 +88,27 @@ def search(args: argparse.Namespace) -> List[List[str]]:
             all(re.search(word, model.name, re.IGNORECASE) for word in args.words)
             and args.task.lower() in model.task.lower()
             and args.dataset.lower() in model.dataset.lower()
-            and (args.metric is None or args.metric in model.metrics)
+            and (args.metric is None or _metric(model, args.metric) is not None)
         )
 
     found = [model for models in zoo().values() for model in models if fits(model)]
     if not found:
         raise ValueError(
             f'no published network has words {args.words}, task {args.task!r}, dataset '
-            f'{args.dataset!r} and metric {args.metric!r} (metrics are written exactly, e.g. AP)'
+            f'{args.dataset!r} and metric {args.metric!r}'
         )
     if args.metric:
-        found.sort(key=lambda model: -float(model.metrics[args.metric]))
+        found.sort(key=lambda model: -float(_metric(model, args.metric)))
     rows = [['name', 'task', 'dataset', 'metrics']]
     for model in found:
-        chosen = {args.metric: model.metrics[args.metric]} if args.metric else model.metrics
+        chosen = {args.metric: _metric(model, args.metric)} if args.metric else model.metrics
         rows.append([model.name, model.task, model.dataset, _pairs(chosen)])
     return rows
+
+
+def _metric(model: Published, name: str) -> Any:
+    values = {key.lower(): value for key, value in model.metrics.items()}
+    return values.get(name.lower())
 
 
 def _pairs(values: Dict[str, Any]) -> str:
