@@ -24,9 +24,9 @@ _changes = dict(
     classroom_ordinal=(_classroom, {'model.knowledge_filter.ranking': 'ordinal'}),
     no_mentoring=(_classroom, _part('mentoring', 'FixedMentoring', tau=1.0)),
     no_filter=(_classroom, _part('knowledge_filter', 'UniformFilter')),
-    classroom_mse=(_classroom, _part('distill_loss', 'MSEDistillLoss', loss_weight=0.01)),
+    classroom_mse=(_classroom, _part('distill_loss', 'MSEDistillLoss', loss_weight=0.1)),
     classroom_dkd=(_classroom, _part('distill_loss', 'DKDDistillLoss', loss_weight=0.1)),
-    classroom_dist=(_classroom, _part('distill_loss', 'DISTDistillLoss')))
+    classroom_dist=(_classroom, _part('distill_loss', 'DISTDistillLoss', loss_weight=0.1)))
 runs = {
     name: dict(config=config, options=options)
     for name, (config, options) in _changes.items()}
