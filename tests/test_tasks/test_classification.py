@@ -185,36 +185,29 @@ def test_a_timm_classifier_is_a_student_and_a_mentor():
     assert stock.load_state_dict(model.state_dict(), strict=True)
 
 
-class Logits(torch.nn.Module):
-    """Hugging Face's kind of network."""
+@pytest.mark.skipif(find_spec('transformers') is None, reason='transformers is not installed')
+def test_a_hugging_face_classifier_is_a_student_and_a_mentor(tmp_path):
+    from transformers import ResNetConfig
 
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Linear(256, CLASSES)
-        self.config = type('config', (), dict(num_labels=CLASSES))()
-
-    def forward(self, inputs):
-        return type('output', (), dict(logits=self.layer(inputs.flatten(1))))()
-
-
-def test_a_hugging_face_classifier_is_a_student(monkeypatch):
-    """Its wrapper, with a network in place of a downloaded one."""
-    from mmpretrain.models import HuggingFaceClassifier, build_classifier
-
-    def bare(self, *args, data_preprocessor=None, loss=None, **kwargs):
-        super(HuggingFaceClassifier, self).__init__(data_preprocessor=data_preprocessor)
-        self.model, self.with_cp = Logits(), False
-        self.loss_module = build_classifier(dict(type='CrossEntropyLoss'))
-
-    monkeypatch.setattr(HuggingFaceClassifier, '__init__', bare)
-    student = dict(
-        type='mmpretrain.HuggingFaceClassifier', data_preprocessor=copy.deepcopy(PREPROCESSOR)
+    small = dict(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type='basic')
+    ResNetConfig(num_channels=1, num_labels=CLASSES, **small).save_pretrained(tmp_path)
+    hugging_face = dict(
+        type='mmpretrain.HuggingFaceClassifier',
+        model_name=str(tmp_path),
+        data_preprocessor=copy.deepcopy(PREPROCESSOR),
     )
-    model = build(student, [mentor('m')])
-    total(lesson(model, batch())).backward()
-    assert model.student.model.layer.weight.grad.abs().sum() > 0
+    stock = ROOT_MODELS.build(copy.deepcopy(hugging_face))
+    torch.save(stock.state_dict(), tmp_path / 'hf.pth')  # without the wrapper's prefix
+    theirs = dict(mentor('hf', copy.deepcopy(hugging_face)), checkpoint=str(tmp_path / 'hf.pth'))
+    model, data = build(copy.deepcopy(hugging_face), [theirs, mentor('m')]), batch()
+    data['inputs'] = torch.rand(6, 1, 64, 64)
+    inputs = model.data_preprocessor(copy.deepcopy(data))['inputs']
+    torch.testing.assert_close(model.mentors[0](inputs)[0], stock.eval()(inputs).float())
+    total(lesson(model, data)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert stock.load_state_dict(model.state_dict(), strict=True)
     with pytest.raises(ValueError, match="mentor 'm' has 7 classes, the student 5"):
-        build(student, [mentor('m', network(classes=7))])
+        build(hugging_face, [mentor('m', network(classes=7))])
 
 
 def names(*labels):
