@@ -172,4 +172,4 @@ class EntropyFilter(nn.Module):
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson from the mentors' logits, each ``(N, K, D)``."""
         ranks = member_ranks(sample_score(scores.values, scores.labelled))
-        return _everyone(ranks, entropy_weights(mentors), 1.0)
+        return _everyone(ranks, entropy_weights(mentors) if mentors else ranks[1:], 1.0)

@@ -26,16 +26,22 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('name', choices=sorted(NETWORKS), metavar='NAME', help='the network')
     parser.add_argument('src', help="the literature's checkpoint")
     parser.add_argument('dst', help='the file to write')
+    parser.add_argument(
+        '--trusted',
+        action='store_true',
+        help='read src with all that pickle allows, running the code that it may carry (some of\n'
+        "the literature's files hold their command line as well)",
+    )
     return parser.parse_args(argv)
 
 
-def literature_weights(path: Path) -> Dict[str, Tensor]:
+def literature_weights(path: Path, trusted: bool = False) -> Dict[str, Tensor]:
     """The weights under 'model', 'state_dict' or 'net', or the file's whole content.
 
     Raises:
         ValueError: Where there are none.
     """
-    content = read_checkpoint(path, 'src')
+    content = read_checkpoint(path, 'src', trusted)
     if isinstance(content, dict):
         for key in ('model', 'state_dict', 'net'):
             content = content.get(key, content)
@@ -44,13 +50,13 @@ def literature_weights(path: Path) -> Dict[str, Tensor]:
     raise ValueError(f"src={str(path)!r} holds no weights under 'model', 'state_dict' or 'net'")
 
 
-def convert(name: str, src: Path, dst: Path) -> None:
+def convert(name: str, src: Path, dst: Path, trusted: bool = False) -> None:
     """Convert; every key and shape must fit the network.
 
     Raises:
         ValueError: Where they do not: another network, or one of another width.
     """
-    weights = literature_to_ours(name, literature_weights(src))
+    weights = literature_to_ours(name, literature_weights(src, trusted))
     classes = weights['head.fc.weight'].shape[0] if 'head.fc.weight' in weights else 100
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cifar_classifier(name, num_classes=classes))
@@ -64,9 +70,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Convert."""
     args = parse_args(argv)
     try:
-        convert(args.name, Path(args.src), Path(args.dst))
+        convert(args.name, Path(args.src), Path(args.dst), args.trusted)
     except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(str(error).replace('trusted=True', '--trusted')) from error
 
 
 if __name__ == '__main__':

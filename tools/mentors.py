@@ -148,7 +148,8 @@ def check(args: argparse.Namespace) -> List[List[str]]:
     ]
     if args.words is not None:
         found = dict.fromkeys(row[0] for row in search(args)[1:])
-        mentors = [dict(name=name, zoo=name, letterbox=True) for name in found]
+        pad = dict(letterbox=True) if cfg.default_scope == 'mmpose' else {}
+        mentors = [dict(name=name, zoo=name, **pad) for name in found]
     names = [mentor['name'] for mentor in mentors]
     if not mentors or len(set(names)) < len(names):
         raise ValueError(f'there must be mentors, of different names, to check; got {names}')
@@ -226,7 +227,7 @@ def download(names: Sequence[str]) -> List[List[str]]:
     rows = [['weights', 'file']]
     for name in names:
         if name.endswith('.py'):
-            urls = [_url(mentor) for mentor in Config.fromfile(name).model.mentors]
+            urls = [_url(mentor) for mentor in Config.fromfile(name).model.get('mentors', [])]
         else:
             urls = [_url(dict(zoo=name))]
         for url in urls:

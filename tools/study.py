@@ -78,6 +78,8 @@ def run_config(run: dict, seed: int, split: str) -> Config:
     cfg = Config.fromfile(run['config'])
     # A copy: merging takes `_delete_` out of the options, which the next seed needs as well.
     cfg.merge_from_dict({**copy.deepcopy(run.get('options', {})), 'randomness.seed': seed})
+    if 'max_epochs' not in cfg.train_cfg:
+        raise SystemExit(f'{run["config"]}: train_cfg has no max_epochs; a study trains by epochs')
     cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     if split == 'test':
         cfg.val_dataloader, cfg.val_evaluator = cfg.test_dataloader, cfg.test_evaluator

@@ -3,12 +3,15 @@
 import argparse
 import json
 import os
+from pathlib import Path
+from typing import Any
 
 from flags import add_common, apply_pictures
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
+from classroomkd_mm.student import student_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,16 +30,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def student_only(cfg: Config) -> Config:
-    """The config with the student in place of the classroom, and without the classroom's hooks."""
-    if cfg.model.type.split('.')[-1] == 'ClassroomDistiller':
-        cfg.model = cfg.model.student
-    cfg.custom_hooks = [
-        hook
-        for hook in cfg.get('custom_hooks') or []
-        if hook['type'].split('.')[-1] not in ('ClassroomHook', 'MentorEvalHook')
-    ]
-    return cfg
+def as_plain(value: Any) -> Any:
+    """A number or nested list of a tensor or array, for JSON."""
+    return value.tolist()
 
 
 def main() -> None:
@@ -46,11 +42,14 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
-    cfg = student_only(cfg)
+    work_dir = cfg.get('work_dir')
+    cfg = student_config(cfg)  # without a file name: the runner's copy is not written over train's
     name = os.path.splitext(os.path.basename(args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
+    cfg.work_dir = args.work_dir or work_dir or os.path.join('work_dirs', name)
     cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
     apply_pictures(cfg, args)
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     runner = Runner.from_cfg(cfg)
     if args.dump:
         from mmengine.evaluator import DumpResults
@@ -58,8 +57,7 @@ def main() -> None:
         runner.test_loop.evaluator.metrics.append(DumpResults(out_file_path=args.dump))
     metrics = runner.test()
     if args.out:
-        with open(args.out, 'w') as file:
-            json.dump({key: float(value) for key, value in metrics.items()}, file, indent=2)
+        Path(args.out).write_text(json.dumps(metrics, indent=2, default=as_plain))
 
 
 if __name__ == '__main__':

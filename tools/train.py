@@ -7,9 +7,10 @@ import warnings
 import torch
 from flags import add_common, apply_pictures
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
+from classroomkd_mm.student import type_name
 
 EXAMPLES = """examples:
   python tools/train.py configs/pose/coco/classroom_mobilenetv2_8xb64-210e_coco-256x192.py
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
         '--resume',
         nargs='?',
         const='auto',
-        help='resume from a checkpoint, or without a value from the newest',
+        help='resume from a checkpoint, or without a value from the newest if there is one',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate the student')
@@ -49,7 +50,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """The config with the command line's settings.
 
     Raises:
-        SystemExit: For --amp without a GPU.
+        SystemExit: For --amp without a GPU, --auto-scale-lr without a batch size.
     """
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.launcher = args.launcher
@@ -66,17 +67,23 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SystemExit(
+                '--auto-scale-lr needs the total batch size that the learning rate is for: '
+                'auto_scale_lr=dict(base_batch_size=...)'
+            )
         cfg.auto_scale_lr.enable = True
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.resume and args.resume != 'auto':
+        cfg.update(resume=True, load_from=args.resume)
+    elif args.resume and find_latest_checkpoint(cfg.work_dir):
+        cfg.update(resume=True, load_from=None)  # until there is one, load_from holds
     return cfg
 
 
 def warn_without_hook(cfg: Config) -> None:
     """Say what a classroom lacks whose config forgets the hook that reports who taught."""
-    hooks = [str(hook.get('type')) for hook in cfg.get('custom_hooks') or []]
-    if 'mentors' in cfg.model and not any('ClassroomHook' in hook for hook in hooks):
+    hooks = [type_name(hook) for hook in cfg.get('custom_hooks') or []]
+    if 'mentors' in cfg.model and 'ClassroomHook' not in hooks:
         warnings.warn(
             "custom_hooks has no dict(type='classroomkd_mm.ClassroomHook'): there will be no "
             'classroom.jsonl, no student.py, no check of the data before training, and a resumed '

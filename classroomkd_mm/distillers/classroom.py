@@ -135,6 +135,7 @@ class ClassroomDistiller(BaseModel):
             return self.loss(inputs, data_samples)
         return self.student(inputs, data_samples, mode=mode)
 
+    @torch.compiler.disable  # the head's forward is replaced for a while
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> Dict[str, Tensor]:
         """One lesson.
 

@@ -1,30 +1,24 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
-import copy
 import json
 import random
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dist import all_reduce, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import IterBasedTrainLoop, Runner, set_random_seed
 from torch import Tensor
 
 from ..registry import HOOKS
+from ..student import student_config, type_name
 
 FILE = 'classroom.jsonl'
 STUDENT = 'student.py'
-OUR_HOOKS = [
-    prefix + name
-    for name in ('ClassroomHook', 'MentorEvalHook')
-    for prefix in ('classroomkd_mm.', '')
-]
 
 
 def distiller_of(runner: Runner, hook: str) -> Any:
@@ -42,6 +36,12 @@ def distiller_of(runner: Runner, hook: str) -> Any:
     return model
 
 
+def interval_of(runner: Runner) -> Optional[int]:
+    """Iterations between reports where a run trains by iterations, None where by epochs."""
+    loop = runner.train_loop
+    return loop.val_interval if isinstance(loop, IterBasedTrainLoop) else None
+
+
 @contextmanager
 def same_random_state() -> Iterator[None]:
     """Training is bit-identical with and without what is looked at before it."""
@@ -54,7 +54,7 @@ def same_random_state() -> Iterator[None]:
 
 @HOOKS.register_module()
 class ClassroomHook(Hook):
-    """Summarises each epoch's lessons.
+    """Summarises each epoch's lessons; of training by iterations, each ``val_interval``'s.
 
     The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook
     adds the epoch's means: a log line, ``classroom_epoch/*`` scalars for the visualisation
@@ -62,7 +62,6 @@ class ClassroomHook(Hook):
     ``student.py`` there, the config of the student alone. It also gives the distiller
     the training set's metainfo, seeds each epoch by itself, and warns once of each mentor whose
     output is not finite.
-    Without ``by_epoch`` training the whole run is one epoch.
     """
 
     priority = 'NORMAL'
@@ -76,23 +75,31 @@ class ClassroomHook(Hook):
         """Look at the data before the first iteration; forget lines that a resumed run rewrites.
 
         Raises:
-            ValueError: Where the data set lacks what the scorer needs.
+            ValueError: Where the data set lacks what the scorer needs, or the run's config has the
+                name of the file that this hook writes.
         """
         model = distiller_of(runner, type(self).__name__)
+        if Path(runner.cfg.filename or '').name == STUDENT:
+            raise ValueError(
+                f'the config is called {STUDENT}, as the config of the student alone that '
+                'ClassroomHook writes into the work dir: give it another name'
+            )
         with same_random_state():
             model.task.check_data(model.scorer, runner.train_dataloader.dataset)
-        self._truncate(Path(runner.work_dir) / FILE, runner.epoch)
+        self._truncate(Path(runner.work_dir) / FILE, runner.iter)
         self._write_student(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start a new sum, and the epoch's own random numbers.
 
         MMEngine saves no random state: without this a resumed run would draw other augmentations
-        and dropout than one that was not interrupted.
+        and dropout than one that was not interrupted. (Workers that start anew with each epoch are
+        seeded alike each time, by MMEngine.)
         """
         self._sums, self._count = {}, 0
         per_rank = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
-        set_random_seed(runner.seed + runner.epoch, diff_rank_seed=per_rank)
+        start = runner.epoch if interval_of(runner) is None else runner.iter
+        set_random_seed(runner.seed + start, diff_rank_seed=per_rank)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -105,13 +112,22 @@ class ClassroomHook(Hook):
         for key, value in values.items():
             self._sums[key] = self._sums.get(key, 0) + value
         self._count += 1
+        interval = interval_of(runner)
+        if interval is not None and (runner.iter + 1) % interval == 0:
+            self._report(runner, runner.iter + 1)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Write the epoch's summary."""
+        """Write the epoch's summary, or that of the iterations that are left."""
+        if self._count:
+            self._report(runner, runner.iter)
+
+    def _report(self, runner: Runner, done: int) -> None:
         names = [mentor.name for mentor in distiller_of(runner, type(self).__name__).mentors]
-        summary = summarise(self._reduced(), names)
-        self._warn_of_muted(runner, summary['mentors'])
-        self._write(runner, dict(epoch=runner.epoch + 1, iter=runner.iter, **summary))
+        record = dict(epoch=runner.epoch + 1, iter=done, iterations=self._count)
+        record.update(summarise(self._reduced(), names))
+        self._sums, self._count = {}, 0
+        self._warn_of_muted(runner, record['mentors'])
+        self._write(runner, record, done if interval_of(runner) else record['epoch'])
 
     def _reduced(self) -> Dict[str, float]:
         keys = list(self._sums)
@@ -138,7 +154,7 @@ class ClassroomHook(Hook):
                 )
 
     @master_only
-    def _write(self, runner: Runner, record: dict) -> None:
+    def _write(self, runner: Runner, record: dict, step: int) -> None:
         with (Path(runner.work_dir) / FILE).open('a') as file:
             file.write(json.dumps(record) + '\n')
         taught = ' | '.join(
@@ -152,37 +168,20 @@ class ClassroomHook(Hook):
             for key, value in mentor.items()
         }
         if scalars:
-            runner.visualizer.add_scalars(scalars, step=record['epoch'])
+            runner.visualizer.add_scalars(scalars, step=step)
 
     @master_only
     def _write_student(self, runner: Runner) -> None:
-        if 'student' in runner.cfg.get('model', {}):
+        if type_name(runner.cfg.get('model', {})) == 'ClassroomDistiller':
             student_config(runner.cfg).dump(str(Path(runner.work_dir) / STUDENT))
 
     @master_only
-    def _truncate(self, path: Path, epoch: int) -> None:
+    def _truncate(self, path: Path, done: int) -> None:
         if path.is_file():
             lines = path.read_text().splitlines(keepends=True)
             # A line without its end was cut off by the kill.
             whole = [line for line in lines if line.endswith('\n')]
-            path.write_text(''.join(ln for ln in whole if json.loads(ln)['epoch'] <= epoch))
-
-
-def student_config(cfg: Config) -> Config:
-    """The config of a classroom's student alone, which any of its checkpoints fits.
-
-    It needs this package only where the student itself is one of its networks.
-    """
-    plain = copy.deepcopy(cfg)
-    plain.model = plain.model.student
-    hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.type not in OUR_HOOKS]
-    plain.custom_hooks = hooks
-    plain.update(load_from=None, resume=False)
-    if 'classroomkd_mm.' not in str(plain.model):
-        imports = plain.get('custom_imports') or {}
-        imports = [name for name in imports.get('imports', []) if name != 'classroomkd_mm']
-        plain.custom_imports = dict(imports=imports) if imports else None
-    return plain
+            path.write_text(''.join(ln for ln in whole if json.loads(ln)['iter'] <= done))
 
 
 def summarise(means: Dict[str, float], names: List[str]) -> dict:

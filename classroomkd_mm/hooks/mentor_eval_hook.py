@@ -2,6 +2,7 @@
 
 from typing import Any, Dict, Optional
 
+import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -62,7 +63,9 @@ class MentorEvalHook(Hook):
             evaluator.process(data_samples=predictions, data_batch=batch)
             if bar:
                 bar.update()
-        return evaluator.evaluate(len(dataloader.dataset))
+        metrics = evaluator.evaluate(len(dataloader.dataset))
+        # A metric of each class is an array: it has no place in the table.
+        return {key: float(value) for key, value in metrics.items() if np.ndim(value) == 0}
 
     def _check(self, name: str, metrics: Dict[str, float]) -> None:
         metric = self.metric or next(iter(metrics))

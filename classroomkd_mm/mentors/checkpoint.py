@@ -6,7 +6,7 @@ import pickle
 import re
 import socket
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
@@ -16,18 +16,28 @@ import numpy as np
 import torch
 from filelock import FileLock
 from mmengine.dist import barrier, get_rank
-from mmengine.runner.checkpoint import get_torch_safe_globals
+from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_dict
 from torch import nn
 
 SHOWN_KEYS = 5
 SILENCE_S = 60.0  # a download that brings nothing for so long has failed
 PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
-# Checkpoints of MMEngine's runner carry numpy values; its own list has only three of these types,
-# and without the others it warns of its own files.
-torch.serialization.add_safe_globals(
-    [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
-)
+# What checkpoints of MMEngine's runner hold beside tensors: log histories, of numpy values. Their
+# methods are pickled as `getattr`; what it gives is not run, only what is listed here is.
+NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
+RUNNER_TYPES = [
+    HistoryBuffer,
+    getattr,
+    np.ndarray,
+    np.dtype,
+    np.array(0).__reduce__()[0],
+    np.float64(0).__reduce__()[0],
+    *NUMPY_TYPES,
+]
+CAN_ALLOW = hasattr(torch.serialization, 'safe_globals')  # since torch 2.5
+if CAN_ALLOW:  # without these MMEngine warns of its own files
+    torch.serialization.add_safe_globals(NUMPY_TYPES)
 
 
 def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
@@ -127,11 +137,13 @@ def _whole(path: Path) -> bool:
 def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
     """A checkpoint file's content; unless it is trusted, no code that it may carry is run.
 
+    Before torch 2.5, which cannot be told what else is harmless, it may hold tensors only.
+
     Raises:
         ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
     try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
+        with torch.serialization.safe_globals(RUNNER_TYPES) if CAN_ALLOW else nullcontext():
             return torch.load(path, map_location='cpu', weights_only=not trusted)
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(
@@ -140,7 +152,7 @@ def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
 
 
 def _why(error: Exception) -> str:
-    wanted = re.search(r'global:? ([\w.]+)', str(error), re.IGNORECASE)
+    wanted = re.search(r'global:? (?:GLOBAL )?([\w.]+)', str(error), re.IGNORECASE)
     if wanted:
         return (
             f'without running {wanted.group(1)} (trusted=True allows all it wants, if you know its '

@@ -5,6 +5,7 @@ from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import DefaultScope
@@ -48,6 +49,8 @@ class Mentor:
         keypoints: Names of the mentor's keypoints, None where they are the student's.
         min_shared_keypoints: With fewer in common with the data set it is refused.
         letterbox: Pad inputs of another aspect ratio instead of refusing them.
+        input_size: (w, h) that inputs are resized to, for a classifier; a pose network's codec
+            says its own.
 
     Attributes:
         config: Its config, whole or only the model, as given; read where it was a path.
@@ -68,6 +71,7 @@ class Mentor:
         keypoints: Optional[Sequence[str]] = None,
         min_shared_keypoints: int = 5,
         letterbox: bool = False,
+        input_size: Optional[Sequence[int]] = None,
     ) -> None:
         self.name = name
         self.keypoints = keypoints
@@ -80,7 +84,10 @@ class Mentor:
         self.classes = classes
         self.class_index: Optional[Tensor] = None
         self.network = network.eval().requires_grad_(False)
-        self.input_size: Optional[Tuple[Tuple[int, int], Tuple[float, float]]] = None
+        # (H, W), and the student's pixels per pixel of it (pose).
+        self.input_size: Optional[Tuple[Tuple[int, int], Optional[Tuple[float, float]]]] = None
+        if input_size is not None:
+            self.input_size = ((int(input_size[1]), int(input_size[0])), None)
         self.covered = np.ones(2)  # the crop that its decoder speaks of, in the student's crops
         mean_s, std_s, rgb_s = _norm(preprocessor)
         mean_m, std_m, rgb_m = _norm(network.data_preprocessor)
@@ -96,6 +103,8 @@ class Mentor:
             self.adaptations.append('channels to RGB' if rgb_m else 'channels to BGR')
         if not self.same_norm:
             self.adaptations.append('mean and std')
+        if input_size is not None:
+            self.adaptations.append(f'input to {input_size[0]}x{input_size[1]}')
 
     def resize_inputs(
         self,
@@ -154,6 +163,8 @@ class Mentor:
             inputs = inputs * self.gain + self.bias
         if self.input_size is not None:
             size, ratio = self.input_size
+            if ratio is None:
+                return F.interpolate(inputs, size, mode='bilinear', antialias=True)
             padding = 'zeros' if self.letterbox else 'border'  # 0 is the mean colour
             inputs = resample_heatmaps(inputs, (1.0, 1.0), size, ratio, padding=padding)
         return inputs
@@ -193,7 +204,7 @@ class Mentor:
     @contextmanager
     def _own_crop(self, data_samples: Sequence[Any]) -> Iterator[None]:
         """State the crop as the mentor's decoder takes it: a letterboxed one is larger."""
-        if self.input_size is None and (self.covered == 1).all():
+        if self.readout is None or self.input_size is None and (self.covered == 1).all():
             yield
             return
         original = [dict(sample.metainfo) for sample in data_samples]
@@ -262,7 +273,9 @@ def _model_config(config: Any) -> dict:
     return model
 
 
-ADAPTERS = {'classes', 'keypoints', 'min_shared_keypoints', 'letterbox'}
+POSE_ADAPTERS = {'keypoints', 'min_shared_keypoints', 'letterbox'}
+CLASS_ADAPTERS = {'classes', 'input_size'}
+ADAPTERS = POSE_ADAPTERS | CLASS_ADAPTERS
 SETTINGS = {'name', 'zoo', 'config', 'checkpoint', 'trusted'} | ADAPTERS
 
 
@@ -271,10 +284,10 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
 
     ``dict(name=..., zoo=NAME)`` takes config and weights from the model index of the library that
     has that name, ``dict(name=..., config=..., checkpoint=PATH | URL | None)`` takes them as given.
-    A classifier with another class list also takes ``classes``, the names of its classes in order,
-    a pose network whose config does not say its keypoints ``keypoints``, their names, also
-    ``min_shared_keypoints`` and ``letterbox``, see :class:`Mentor`; ``trusted=True`` lets a
-    checkpoint run code when it is read.
+    A classifier also takes ``classes``, the names of its classes in order where they are not the
+    student's, and ``input_size``; a pose network ``keypoints``, the names of its keypoints where
+    its config does not say them, ``min_shared_keypoints`` and ``letterbox``, see :class:`Mentor`.
+    ``trusted=True`` lets a checkpoint run code when it is read.
 
     Args:
         cfg: The mentor's settings.
@@ -306,7 +319,14 @@ def build_mentor(cfg: dict, position: int, preprocessor: nn.Module) -> Mentor:
     if cfg['checkpoint'] is not None:
         load_weights(network, str(cfg['checkpoint']), who, cfg.get('trusted', False))
     adapters = {key: cfg[key] for key in ADAPTERS & set(cfg)}
-    if hasattr(getattr(network, 'head', None), 'decoder'):
+    pose = hasattr(getattr(network, 'head', None), 'decoder')
+    foreign = sorted(set(adapters) & (CLASS_ADAPTERS if pose else POSE_ADAPTERS))
+    if foreign:
+        raise ValueError(
+            f'{who}: {", ".join(foreign)} is for {"classifiers" if pose else "pose networks"}, and '
+            f'this is a {type(network).__name__}'
+        )
+    if pose:
         adapters.setdefault('keypoints', names_in_config(config))
     mentor = Mentor(name, network, preprocessor, **adapters)
     mentor.config = config

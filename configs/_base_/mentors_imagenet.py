@@ -1,8 +1,9 @@
-# Mentors from MMPretrain's zoo, ImageNet-1k at 224x224 (top-1 as published in its model index).
+# Mentors from MMPretrain's zoo, ImageNet-1k (top-1 as published in its model index).
 _root = 'https://download.openmmlab.com/mmclassification/v0/'
 zoo = dict(
     efficientnet_b3=dict(  # 81.01
         name='efficientnet_b3', config='mmpretrain::efficientnet/efficientnet-b3_8xb32_in1k.py',
+        input_size=(300, 300),  # the others, like the students, see 224x224
         checkpoint=_root + 'efficientnet/efficientnet-b3_3rdparty_8xb32_in1k_20220119-4b4d7487.pth'),
     efficientnet_b0=dict(  # 76.74
         name='efficientnet_b0', config='mmpretrain::efficientnet/efficientnet-b0_8xb32_in1k.py',

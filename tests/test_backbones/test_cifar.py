@@ -1,5 +1,6 @@
 """The CIFAR networks: the literature's checkpoints, converted, give the literature's logits."""
 
+import argparse
 import json
 import sys
 import zlib
@@ -96,6 +97,20 @@ def test_the_converter_refuses_another_width_and_other_files(tmp_path):
     with pytest.raises(SystemExit, match="holds no weights under 'model'"):
         converter.main(['vgg8', str(tmp_path / 'c.pth'), str(tmp_path / 'b.pth')])
     assert not (tmp_path / 'b.pth').exists()
+
+
+def test_the_converter_reads_a_file_with_its_command_line_only_if_it_is_trusted(tmp_path):
+    weights = {
+        key.replace('backbone.', '').replace('head.', ''): value
+        for key, value in MODELS.build(cifar_classifier('wrn_16_1')).state_dict().items()
+    }
+    opt = argparse.Namespace(model='wrn_16_1')
+    torch.save(dict(model=weights, opt=opt), tmp_path / 'a.pth')
+    command = ['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')]
+    with pytest.raises(SystemExit, match=r'without running argparse.Namespace .--trusted'):
+        converter.main(command)
+    converter.main([*command, '--trusted'])
+    assert (tmp_path / 'b.pth').is_file()
 
 
 def test_unknown_names_and_depths_are_named():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from classroomkd_mm.hooks.classroom_hook import student_config, summarise
+from classroomkd_mm.hooks.classroom_hook import summarise
 
 
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
@@ -82,19 +82,45 @@ def test_the_hook_without_a_distiller_says_so(demo_config, train):
         train(cfg)
 
 
-def test_the_students_config_keeps_only_what_the_student_needs():
-    cfg = Config(
-        dict(
-            model=dict(type='ClassroomDistiller', student=dict(type='Net'), mentors=[]),
-            custom_imports=dict(imports=['classroomkd_mm', 'other']),
-            custom_hooks=[dict(type='EMAHook'), dict(type='classroomkd_mm.ClassroomHook')],
-            load_from='a.pth',
-            resume=True,
-        )
-    )
-    plain = student_config(cfg)
-    assert plain.model == dict(type='Net') and plain.custom_hooks == [dict(type='EMAHook')]
-    assert plain.custom_imports.imports == ['other']
-    assert plain.load_from is None and not plain.resume and cfg.resume
-    cfg.model.student.type = 'classroomkd_mm.CIFARResNet'
-    assert student_config(cfg).custom_imports == cfg.custom_imports
+def by_iterations(cfg, iterations):
+    """Train by iterations instead, reporting after every fourth."""
+    cfg.train_cfg = dict(by_epoch=False, max_iters=iterations, val_interval=4)
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.param_scheduler, cfg.log_processor = [], dict(by_epoch=False)
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=2)
+    return cfg
+
+
+def test_training_by_iterations_reports_each_interval_and_is_resumed(demo_config, train):
+    cfg = by_iterations(demo_config('classroom'), 6)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    file = Path(cfg.work_dir, 'classroom.jsonl')
+
+    def records():
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    train(cfg)
+    first = records()
+    assert [(r['iter'], r['iterations']) for r in first] == [(4, 4), (6, 2)]
+    train(cfg, resume=True)  # nothing is left to do, nothing is lost
+    assert records() == first
+    train(by_iterations(cfg, 9), resume=True)
+    assert [(r['iter'], r['iterations']) for r in records()] == [(4, 4), (6, 2), (8, 2), (9, 1)]
+    assert records()[:2] == first and all(r['losses']['loss_distill'] > 0 for r in records())
+
+
+def test_a_config_called_as_the_students_is_refused(demo_config, train, tmp_path):
+    cfg = demo_config('classroom')
+    cfg.dump(str(tmp_path / 'student.py'))
+    cfg = Config.fromfile(tmp_path / 'student.py')
+    with pytest.raises(ValueError, match='the config is called student.py, as the config of'):
+        train(cfg)
+
+
+def test_a_metric_of_each_class_has_no_place_in_the_mentors_table(demo_config, train, monkeypatch):
+    from mmpose.evaluation.metrics import CocoMetric
+
+    metrics = dict(each=[0.1, 0.2], all=torch.tensor(0.3))
+    monkeypatch.setattr(CocoMetric, 'compute_metrics', lambda *_: metrics)
+    with pytest.raises(RuntimeError, match="mentor 'large' reaches coco/all=0.3, below"):
+        train(with_eval(demo_config('classroom'), min_metric=0.5))

@@ -167,6 +167,41 @@ def test_soft_labels_of_batch_augmentation(augment):
     torch.testing.assert_close(losses['classroom/student_score'], want.detach())
 
 
+def test_a_mentor_of_another_input_size_sees_it():
+    model = build(mentors=[mentor('m', input_size=(24, 20)), mentor('same')])
+    resized, same = model.mentors
+    ramp = torch.arange(16.0).expand(2, 1, 12, 16)  # grey levels grow from left to right
+    seen = resized.adapt(ramp)
+    assert seen.shape == (2, 1, 20, 24) and same.adapt(ramp) is ramp
+    want = ((torch.arange(24.0) + 0.5) * 16 / 24 - 0.5).clamp(0, 15)
+    torch.testing.assert_close(seen, want.expand_as(seen))
+    assert resized.adaptations == ['input to 24x20']
+    total(lesson(model, batch())).backward()
+    samples = [DataSample().set_gt_label(0) for _ in range(2)]
+    scores = torch.stack([s.pred_score for s in resized.predict(ramp, samples)])
+    torch.testing.assert_close(scores, resized.network(seen).softmax(-1))
+
+
+@pytest.mark.parametrize('setting', ['letterbox', 'keypoints', 'min_shared_keypoints'])
+def test_a_pose_setting_is_refused_for_a_classifier(setting):
+    with pytest.raises(ValueError, match=f"mentor 'm': {setting} is for pose networks, and this "):
+        build(mentors=[mentor('m', **{setting: 5})])
+
+
+def test_without_mentors_every_filter_leaves_the_task():
+    for name in ('KnowledgeFilter', 'UniformFilter', 'ConfidenceFilter', 'EntropyFilter'):
+        losses = lesson(build(mentors=[], knowledge_filter=dict(type=name)), batch())
+        assert losses['loss_distill'] == 0 and losses['loss_task'] > 0
+
+
+def test_a_compiled_classroom_gives_the_same_lesson():
+    model = build()
+    want = lesson(model, batch())
+    model.forward = torch.compile(model.forward, backend='eager')
+    for key, value in lesson(model, batch()).items():
+        torch.testing.assert_close(value, want[key])
+
+
 @pytest.mark.skipif(find_spec('timm') is None, reason='timm is not installed')
 def test_a_timm_classifier_is_a_student_and_a_mentor():
     timm = dict(
