@@ -1,6 +1,6 @@
 # Does the filter protect? The embedded data with the demo's mentors and two whose weights are
 # random, the commonest silent failure of a distillation. After `make demo`:
-#   python tools/study.py configs/study/noisy_mentors.py --seeds 3
+#   python tools/study.py configs/study/noisy_mentors.py --seeds 5
 metric = 'coco/AP'
 reference = 'aver'
 _classroom, _aver = 'configs/demo/classroom.py', 'configs/demo/aver.py'
