@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .common import INIT, conv
+from .common import INIT, conv, shuffled
 
 
 class GroupedBlock(nn.Module):
@@ -23,7 +23,7 @@ class GroupedBlock(nn.Module):
         width -= width_in if stride == 2 else 0
         hidden = width // 4
         first = 1 if width_in == 24 else groups  # the stem's few channels are not grouped
-        self.shuffle = nn.ChannelShuffle(first)
+        self.groups = first
         self.conv1 = conv(width_in, hidden, 1, groups=first)
         self.bn1 = nn.BatchNorm2d(hidden)
         self.conv2 = conv(hidden, hidden, 3, stride, groups=hidden)
@@ -33,7 +33,7 @@ class GroupedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, width, H / stride, W / stride)``."""
-        out = self.shuffle(F.relu(self.bn1(self.conv1(x))))
+        out = shuffled(F.relu(self.bn1(self.conv1(x))), self.groups)
         out = F.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         if self.stride == 2:
@@ -68,7 +68,6 @@ class SplitBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         half = width // 2
-        self.shuffle = nn.ChannelShuffle(2)
         self.conv1 = conv(half, half, 1)
         self.bn1 = nn.BatchNorm2d(half)
         self.conv2 = conv(half, half, 3, groups=half)
@@ -81,7 +80,7 @@ class SplitBlock(nn.Module):
         passed, out = x.chunk(2, 1)
         out = F.relu(self.bn1(self.conv1(out)))
         out = F.relu(self.bn3(self.conv3(self.bn2(self.conv2(out)))))
-        return self.shuffle(torch.cat([passed, out], 1))
+        return shuffled(torch.cat([passed, out], 1), 2)
 
 
 class DownBlock(nn.Module):
@@ -90,7 +89,6 @@ class DownBlock(nn.Module):
     def __init__(self, width_in: int, width: int) -> None:
         super().__init__()
         half = width // 2
-        self.shuffle = nn.ChannelShuffle(2)
         self.conv1 = conv(width_in, width_in, 3, 2, groups=width_in)
         self.bn1 = nn.BatchNorm2d(width_in)
         self.conv2 = conv(width_in, half, 1)
@@ -107,7 +105,7 @@ class DownBlock(nn.Module):
         left = F.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))
         right = F.relu(self.bn3(self.conv3(x)))
         right = F.relu(self.bn5(self.conv5(self.bn4(self.conv4(right)))))
-        return self.shuffle(torch.cat([left, right], 1))
+        return shuffled(torch.cat([left, right], 1), 2)
 
 
 @MODELS.register_module()

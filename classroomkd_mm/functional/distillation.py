@@ -79,7 +79,7 @@ def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> T
     with torch.no_grad():
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
         for output, w in zip(mentors, weight[..., None]):
-            gap = student - _heard(output, w)
+            gap = student - _heard(output, w).to(student.dtype)
             loss += (w * gap.square().mean(-1, keepdim=True)).sum()
             grad.addcmul_(w * (2 / student.shape[-1]), gap)
     return _WithGradient.apply(student, loss, grad)

@@ -152,7 +152,7 @@ def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
 
 
 def _why(error: Exception) -> str:
-    wanted = re.search(r'global:? (?:GLOBAL )?([\w.]+)', str(error), re.IGNORECASE)
+    wanted = re.search(r'(?:global:?|class) (?:GLOBAL )?([\w.]+)', str(error), re.IGNORECASE)
     if wanted:
         return (
             f'without running {wanted.group(1)} (trusted=True allows all it wants, if you know its '

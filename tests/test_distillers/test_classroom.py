@@ -9,6 +9,7 @@ import torch
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmpose.testing import get_packed_inputs
 
+from classroomkd_mm.mentors.checkpoint import CAN_ALLOW
 from classroomkd_mm.registry import MODELS
 
 
@@ -387,9 +388,9 @@ def test_a_checkpoint_of_a_real_run_is_a_mentor(demo_config, train):
     small = demo_config('mentor_small')
     trained = train(small).model
     cfg = demo_config('classroom')
-    cfg.model.mentors = [
-        dict(name='m', config=small.model.to_dict(), checkpoint=f'{small.work_dir}/epoch_2.pth')
-    ]
+    checkpoint = f'{small.work_dir}/epoch_2.pth'
+    settings = dict(name='m', config=small.model.to_dict(), checkpoint=checkpoint)
+    cfg.model.mentors = [dict(settings, trusted=not CAN_ALLOW)]
     mentor = MODELS.build(cfg.model).mentors[0].network
     weights = trained.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in mentor.state_dict().items())
