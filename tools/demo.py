@@ -34,9 +34,9 @@ def train_and_test(name: str) -> dict:
     result = folder / 'demo.json'
     if not result.is_file():
         config = f'configs/demo/{name}.py'
-        started = time.time()
+        resumed, started = (folder / 'last_checkpoint').is_file(), time.time()
         call('train', config, '--work-dir', str(folder), '--resume')
-        seconds = time.time() - started
+        seconds = None if resumed else time.time() - started  # of the last start only
         checkpoint = (folder / 'last_checkpoint').read_text().strip()
         call('test', config, checkpoint, '--work-dir', str(folder), '--out', str(folder / 'm.json'))
         metrics = json.loads((folder / 'm.json').read_text())
@@ -63,7 +63,7 @@ def table(results: Dict[str, dict]) -> str:
             [
                 name,
                 *(f'{result[m]:.3f}' for m in METRICS),
-                f'{result["seconds"]:.0f}',
+                f'{result["seconds"]:.0f}' if result['seconds'] else 'resumed',
                 ', '.join(f'{m} {share:.0%}' for m, share in shares.items()) or '-',
             ]
         )
