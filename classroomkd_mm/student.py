@@ -30,7 +30,7 @@ def student_config(cfg: Config) -> Config:
     plain.update(custom_hooks=hooks, load_from=None, resume=False)
     plain.pop('work_dir', None)
     if 'classroomkd_mm.' not in str(plain.model):
-        imports = plain.get('custom_imports') or {}
-        imports = [name for name in imports.get('imports', []) if name != 'classroomkd_mm']
-        plain.custom_imports = dict(imports=imports) if imports else None
+        custom = plain.get('custom_imports') or {}
+        imports = [name for name in custom.get('imports', []) if name != 'classroomkd_mm']
+        plain.custom_imports = {**custom, 'imports': imports} if imports else None
     return Config(plain.to_dict())
