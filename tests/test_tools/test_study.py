@@ -9,6 +9,8 @@ from mmengine.config import Config
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
 import study
 
+from classroomkd_mm.registry import MODELS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,6 +26,19 @@ def test_every_variant_of_every_study_differs_as_it_says():
         assert dict(models['no_mentoring'].mentoring) == dict(type='FixedMentoring', tau=1.0)
         assert dict(models['no_filter'].knowledge_filter) == dict(type='UniformFilter')
         assert models['no_filter'].mentoring.type == 'AdaptiveMentoring'
+
+
+@pytest.mark.parametrize('name', sorted(p.stem for p in (ROOT / 'configs/study').glob('*.py')))
+def test_every_run_of_every_study_is_one_of_its_own(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    loaded = Config.fromfile(f'configs/study/{name}.py')
+    configs = {run: study.run_config(loaded.runs[run], 0, 'test') for run in loaded.runs}
+    assert loaded.reference in configs
+    assert len({cfg.pretty_text for cfg in configs.values()}) == len(configs)
+    for cfg in configs.values():
+        assert all(Path(mentor.config).is_file() for mentor in cfg.model.get('mentors', []))
+        part = cfg.model.get('knowledge_filter')
+        assert part is None or part.type in MODELS.module_dict and '_delete_' not in part
 
 
 def test_the_split_is_the_one_asked_for():
