@@ -1,9 +1,10 @@
 """Compare methods over seeds: mean, deviation and paired difference.
 
 A study is a Python config with `metric`, `reference` and `runs`; each run names a config and the
-settings that it changes. Every run is tools/train.py on a config written to its work dir, which
-evaluates the student once, after its last epoch, on the split that is asked for. An interrupted
-study goes on where it stopped; finished runs are not repeated.
+settings that it changes, beside those in `options`, which all runs change. Every run is
+tools/train.py on a config written beside its work dir, which evaluates the student once, after its
+last epoch, on the split that is asked for. An interrupted study goes on where it stopped; finished
+runs are not repeated.
 """
 
 import argparse
@@ -56,6 +57,15 @@ def parse_value(text: str) -> Any:
         return json.loads({'None': 'null', 'True': 'true', 'False': 'false'}.get(text, text))
     except json.JSONDecodeError:
         return text
+
+
+def runs_of(study: Config) -> Dict[str, dict]:
+    """The study's runs, each with the options that all of them share."""
+    shared = study.get('options', {})
+    return {
+        name: dict(run, options={**shared, **run.get('options', {})})
+        for name, run in study.runs.items()
+    }
 
 
 def variants(runs: Dict[str, dict], grid: Sequence[Sequence[str]]) -> Dict[str, dict]:
@@ -181,10 +191,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the study."""
     args = parse_args(argv)
     study = Config.fromfile(args.study)
-    unknown = set(args.only or ()) - set(study.runs)
+    runs = runs_of(study)
+    unknown = set(args.only or ()) - set(runs)
     if unknown:
-        raise SystemExit(f'--only: unknown {sorted(unknown)}, choose from {sorted(study.runs)}')
-    runs = variants({n: study.runs[n] for n in args.only or study.runs}, args.set)
+        raise SystemExit(f'--only: unknown {sorted(unknown)}, choose from {sorted(runs)}')
+    runs = variants({n: runs[n] for n in args.only or runs}, args.set)
     root = Path(args.work_dir or f'work_dirs/study/{Path(args.study).stem}') / args.split
     results: Dict[str, List[float]] = {name: [] for name in runs}
     # Seed by seed: an unfinished study compares all methods on the same seeds.

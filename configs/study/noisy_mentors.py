@@ -10,14 +10,11 @@ _mentors = [
       for name in ('large', 'medium', 'small')],
     *[dict(name=name, config='configs/demo/mentor_small.py', checkpoint=None)
       for name in ('random_1', 'random_2')]]
-_changes = dict(
-    aver=(_aver, {}),
-    classroom=(_classroom, {}),
-    no_filter=(_classroom, {
+options = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
+           'train_dataloader.num_workers': 1, 'model.mentors': _mentors}
+runs = dict(
+    aver=dict(config=_aver),
+    classroom=dict(config=_classroom),
+    no_filter=dict(config=_classroom, options={
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
         'model.distill_loss.loss_weight': 0.1}))
-_schedule = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
-             'train_dataloader.num_workers': 1, 'model.mentors': _mentors}
-runs = {
-    name: dict(config=config, options={**_schedule, **options})
-    for name, (config, options) in _changes.items()}

@@ -6,17 +6,15 @@ reference = 'aver'
 _start = dict(type='Pretrained', checkpoint='work_dirs/demo/alone/epoch_12.pth')
 _classroom, _aver = 'configs/demo/classroom.py', 'configs/demo/aver.py'
 _taught = {'model.student.init_cfg': _start}
-_changes = dict(
-    alone=('configs/demo/alone.py', {'model.init_cfg': _start}),
-    aver=(_aver, _taught),
-    classroom=(_classroom, _taught),
-    classroom_keypoint=(_classroom, {**_taught, 'model.knowledge_filter.granularity': 'keypoint'}),
-    no_filter=(_classroom, {
+options = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
+           'train_dataloader.num_workers': 1}
+runs = dict(
+    alone=dict(config='configs/demo/alone.py', options={'model.init_cfg': _start}),
+    aver=dict(config=_aver, options=_taught),
+    classroom=dict(config=_classroom, options=_taught),
+    classroom_keypoint=dict(config=_classroom, options={
+        **_taught, 'model.knowledge_filter.granularity': 'keypoint'}),
+    no_filter=dict(config=_classroom, options={
         **_taught,
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
         'model.distill_loss.loss_weight': 0.1}))  # UniformFilter's, as in aver
-_schedule = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
-             'train_dataloader.num_workers': 1}
-runs = {
-    name: dict(config=config, options={**_schedule, **options})
-    for name, (config, options) in _changes.items()}

@@ -7,13 +7,11 @@ _folder = 'configs/cls/fashion_mnist/'
 _classroom, _aver = _folder + 'classroom.py', _folder + 'aver.py'
 _start = dict(type='Pretrained', checkpoint='work_dirs/plain_student/epoch_6.pth')
 _taught = {'model.student.init_cfg': _start}
-_changes = dict(
-    alone=(_folder + 'plain_student.py', {'model.init_cfg': _start}),
-    aver=(_aver, _taught),
-    classroom=(_classroom, _taught),
-    classroom_batch=(_classroom, {**_taught, 'model.knowledge_filter.granularity': 'batch'}),
-    no_filter=(_classroom, {
+runs = dict(
+    alone=dict(config=_folder + 'plain_student.py', options={'model.init_cfg': _start}),
+    aver=dict(config=_aver, options=_taught),
+    classroom=dict(config=_classroom, options=_taught),
+    classroom_batch=dict(config=_classroom, options={
+        **_taught, 'model.knowledge_filter.granularity': 'batch'}),
+    no_filter=dict(config=_classroom, options={
         **_taught, 'model.knowledge_filter': dict(_delete_=True, type='UniformFilter')}))
-runs = {
-    name: dict(config=config, options=options)
-    for name, (config, options) in _changes.items()}

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_variant_of_every_study_differs_as_it_says():
-    runs = Config.fromfile(ROOT / 'configs/study/synthetic_pose.py').runs
+    runs = study.runs_of(Config.fromfile(ROOT / 'configs/study/synthetic_pose.py'))
     for _ in range(2):  # building a config must not use up the study's options
         models = {
             name: study.run_config(dict(run, config=str(ROOT / run['config'])), 7, 'val').model
@@ -32,7 +32,8 @@ def test_every_variant_of_every_study_differs_as_it_says():
 def test_every_run_of_every_study_is_one_of_its_own(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     loaded = Config.fromfile(f'configs/study/{name}.py')
-    configs = {run: study.run_config(loaded.runs[run], 0, 'test') for run in loaded.runs}
+    runs = study.runs_of(loaded)
+    configs = {run: study.run_config(runs[run], 0, 'test') for run in runs}
     assert loaded.reference in configs
     assert len({cfg.pretty_text for cfg in configs.values()}) == len(configs)
     for cfg in configs.values():
