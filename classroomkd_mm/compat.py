@@ -9,10 +9,10 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional
 
 # module of mmpose.models.heads: (the head in it, what it imports, how to get it)
-GUARDED: Dict[str, Tuple[str, str, str]] = {
+GUARDED: dict[str, tuple[str, str, str]] = {
     'hybrid_heads.rtmo_head': ('RTMOHead', 'mmdet.utils', 'pip install mmdet'),
     'transformer_heads': ('EDPoseHead', 'mmcv.ops', 'install mmcv with its compiled ops'),
 }
@@ -38,7 +38,7 @@ def why_missing(module: str) -> Optional[str]:
     return None
 
 
-def unavailable_heads() -> Dict[str, str]:
+def unavailable_heads() -> dict[str, str]:
     """MMPose heads that this environment cannot build, each with the reason and the remedy."""
     reasons = {head: (why_missing(need), need, cure) for head, need, cure in GUARDED.values()}
     return {

@@ -1,7 +1,8 @@
 """Knowledge filters: they turn scores into a lesson plan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Optional, Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor, nn

@@ -1,7 +1,8 @@
 """Distillation losses, weighted by the lesson."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Sequence, Tuple, Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from .functional import dist_distill, dkd_distill, kl_distill, mse_distill
 from .registry import MODELS
 
 # One temperature for both sides, or (the mentors', the student's).
-Temperature = Union[Tensor, Tuple[Tensor, Tensor]]
+Temperature = Union[Tensor, tuple[Tensor, Tensor]]
 
 
 def lesson_weights(lesson: Lesson, labelled: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Mentoring rules: they give each lesson its temperature."""
 
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Optional
 
 from torch import Tensor, nn
 
@@ -84,7 +85,7 @@ class DTKDMentoring(nn.Module):
 
     def forward(
         self, lesson: Lesson, student: Tensor, mentors: Sequence[Tensor]
-    ) -> Tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """The mentors' and the student's temperatures, each ``(M, N, K)``.
 
         Args:

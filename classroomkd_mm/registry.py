@@ -1,7 +1,7 @@
 """Child registries of MMEngine's, scope ``classroomkd_mm``."""
 
 import difflib
-from typing import Any, Dict
+from typing import Any
 
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
@@ -15,7 +15,7 @@ HOOKS = Registry(
 )
 
 
-def build_part(cfg: Dict[str, Any], setting: str) -> Any:
+def build_part(cfg: dict[str, Any], setting: str) -> Any:
     """Build a part of the distiller (scorer, filter, mentoring, loss) without a scope prefix.
 
     A run's ``default_scope`` is its student's library, which does not know these classes.

@@ -1,7 +1,8 @@
 """Scorers: how well each member did on each sample."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor, nn

@@ -10,7 +10,8 @@ that is carried over wrongly shows here; one whose weights are random only shows
 
 import argparse
 import sys
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import numpy as np
 from mentors import build_classroom, show
@@ -82,7 +83,7 @@ def stock_keypoints(mentor: Mentor, sample: Any) -> np.ndarray:
     return keypoints if mentor.keypoint_index is None else keypoints[mentor.keypoint_index.numpy()]
 
 
-def classroom_keypoints(task: PoseTask, mentor: Mentor, inputs: Tensor) -> List[np.ndarray]:
+def classroom_keypoints(task: PoseTask, mentor: Mentor, inputs: Tensor) -> list[np.ndarray]:
     """Keypoints ``(K, 2)`` in the student's input: as they are scored, and as they are taught."""
     output = task.adapt(mentor(inputs)[0], mentor)
     lesson = [(BETA * z).softmax(-1) for z in task.logits(output, BETA, mentor)]
@@ -94,7 +95,7 @@ def classroom_keypoints(task: PoseTask, mentor: Mentor, inputs: Tensor) -> List[
     return [scored[0].numpy(), task.readout.keypoints(taught)[0].numpy()]
 
 
-def compare(cfg: Config, people: int) -> Dict[str, np.ndarray]:
+def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
     """How far apart each mentor's keypoints are, ``(2, n)``: scored and taught."""
     if not cfg.get('val_dataloader') or not cfg.get('train_dataloader'):
         raise ValueError('the config needs train_dataloader (people) and val_dataloader (pipeline)')
@@ -107,7 +108,7 @@ def compare(cfg: Config, people: int) -> Dict[str, np.ndarray]:
             make_stock(mentor)
         crops = Crops(cfg)
         task.join_keypoints(crops.dataset.metainfo)
-        far: Dict[str, List[np.ndarray]] = {mentor.name: [] for mentor in distiller.mentors}
+        far: dict[str, list[np.ndarray]] = {mentor.name: [] for mentor in distiller.mentors}
         for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
             packed = crops.dataset[i]
             inputs = distiller.data_preprocessor(pseudo_collate([packed]), False)['inputs']
@@ -123,7 +124,7 @@ def compare(cfg: Config, people: int) -> Dict[str, np.ndarray]:
     return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
 
 
-def table(far: Dict[str, np.ndarray]) -> List[List[str]]:
+def table(far: dict[str, np.ndarray]) -> list[list[str]]:
     """Rows of median, 90 % quantile and the share within half a pixel, scored and taught."""
     measures = ('median', '90 %', 'within 0.5')
     rows = [['mentor', 'keypoints', *(f'{k} {m}' for k in ('scored', 'taught') for m in measures)]]

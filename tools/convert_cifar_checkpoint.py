@@ -1,8 +1,9 @@
 """Turn a CIFAR checkpoint of the distillation literature into one of MMPretrain's classifier."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Optional
 
 import torch
 from mmengine.registry import MODELS, DefaultScope
@@ -35,7 +36,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def literature_weights(path: Path, trusted: bool = False) -> Dict[str, Tensor]:
+def literature_weights(path: Path, trusted: bool = False) -> dict[str, Tensor]:
     """The weights under 'model', 'state_dict' or 'net', or the file's whole content.
 
     Raises:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List
 
 from classroomkd_mm.datasets import make_synthetic_people
 
@@ -44,13 +43,13 @@ def train_and_test(name: str) -> dict:
     return json.loads(result.read_text())
 
 
-def lessons(name: str) -> List[dict]:
+def lessons(name: str) -> list[dict]:
     """The run's classroom.jsonl, empty for a run without mentors."""
     path = WORK / name / 'classroom.jsonl'
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def table(results: Dict[str, dict]) -> str:
+def table(results: dict[str, dict]) -> str:
     """One row per run; figures on the test split."""
     rows = [['run', 'AP', 'AP50', 'AR', 'seconds', 'share of lessons taught (all epochs)']]
     for name, result in results.items():
@@ -71,7 +70,7 @@ def table(results: Dict[str, dict]) -> str:
     return '\n'.join('  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
 
 
-def val_curve(name: str) -> List[List[float]]:
+def val_curve(name: str) -> list[list[float]]:
     """Epochs and validation AP of a run, from MMEngine's scalars file."""
     points = {}
     for path in sorted((WORK / name).glob('*/vis_data/scalars.json')):

@@ -7,8 +7,9 @@ OUT/EXPERIMENT.py (with --official OUT)      the authors' experiments, from offi
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Optional
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier
 
@@ -59,7 +60,7 @@ def _call(value: Any) -> str:
 
 
 def classroom(
-    student: str, mentors: Sequence[str], base: str, settings: Dict[str, Dict[str, Any]]
+    student: str, mentors: Sequence[str], base: str, settings: dict[str, dict[str, Any]]
 ) -> str:
     """The config file of a student with its mentors, each a plain_NETWORK of 240 epochs.
 
@@ -85,7 +86,7 @@ def classroom(
     )
 
 
-def official(row: Dict[str, str], base: str) -> str:
+def official(row: dict[str, str], base: str) -> str:
     """One of the authors' experiments, with the switches of their code (docs/differences.md)."""
     mentors = [*row['teachers'].split(), *row['peers'].split()]
     kind, _, number = row['kd'].rpartition('t')
@@ -102,7 +103,7 @@ def official(row: Dict[str, str], base: str) -> str:
     return text
 
 
-def _official_parts(kind: str, number: str, mentors: List[str]) -> Dict[str, Dict[str, Any]]:
+def _official_parts(kind: str, number: str, mentors: list[str]) -> dict[str, dict[str, Any]]:
     if kind == 'ask_':
         alike = len(mentors) > 1 and len(set(mentors)) == 1
         return dict(
@@ -119,7 +120,7 @@ def _official_parts(kind: str, number: str, mentors: List[str]) -> Dict[str, Dic
     )
 
 
-def files(folder: Path) -> Dict[Path, str]:
+def files(folder: Path) -> dict[Path, str]:
     """The plain and classroom configs, by path."""
     settings = dict(
         knowledge_filter=dict(type='KnowledgeFilter', granularity='sample'),
@@ -134,7 +135,7 @@ def files(folder: Path) -> Dict[Path, str]:
     return made
 
 
-def official_files(out: Path) -> Dict[Path, str]:
+def official_files(out: Path) -> dict[Path, str]:
     """The authors' experiments, by path."""
     base = str(FOLDER.resolve())
     with (FOLDER / 'official.csv').open() as file:

@@ -9,7 +9,7 @@ import argparse
 import copy
 import time
 from statistics import median
-from typing import Callable, Dict, List
+from typing import Callable
 
 import torch
 from mmengine.config import Config
@@ -45,7 +45,7 @@ def seconds(work: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
-def parts(cfg: Config, batch_size: int, device: str) -> Dict[str, Callable[[], object]]:
+def parts(cfg: Config, batch_size: int, device: str) -> dict[str, Callable[[], object]]:
     """What is timed, by name."""
     for mentor in cfg.model.mentors:
         mentor.checkpoint = None  # the time does not depend on the weights
@@ -63,7 +63,7 @@ def parts(cfg: Config, batch_size: int, device: str) -> Dict[str, Callable[[], o
         with torch.no_grad():
             mentor.network(mentor.adapt(data['inputs']), None, mode='tensor')
 
-    work: Dict[str, Callable[[], object]] = {'student': lambda: train(student)}
+    work: dict[str, Callable[[], object]] = {'student': lambda: train(student)}
     work.update({f'mentor {m.name}': lambda m=m: infer(m) for m in model.mentors})
     work['classroom'] = lambda: train(model)
     return work
@@ -75,7 +75,7 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         work = parts(cfg, args.batch_size, args.device)
-    times: Dict[str, List[float]] = {name: [] for name in work}
+    times: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(args.rounds + 3):
         for name, call in work.items():
             elapsed = seconds(call, args.device)

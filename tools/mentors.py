@@ -5,8 +5,9 @@ import copy
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -80,7 +81,7 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--metric', help='only with this published metric, best first, e.g. AP')
 
 
-def search(args: argparse.Namespace) -> List[List[str]]:
+def search(args: argparse.Namespace) -> list[list[str]]:
     """Rows of the networks that fit, best first where a metric is given."""
 
     def fits(model: Published) -> bool:
@@ -111,11 +112,11 @@ def _metric(model: Published, name: str) -> Any:
     return values.get(name.lower())
 
 
-def _pairs(values: Dict[str, Any]) -> str:
+def _pairs(values: dict[str, Any]) -> str:
     return ', '.join(f'{key} {value}' for key, value in values.items())
 
 
-def info(name: str) -> List[List[str]]:
+def info(name: str) -> list[list[str]]:
     """What is known of one network."""
     published = look_up(name, 'mentors.py info')
     cfg = get_config(published.config)
@@ -134,7 +135,7 @@ def info(name: str) -> List[List[str]]:
     ]
 
 
-def check(args: argparse.Namespace) -> List[List[str]]:
+def check(args: argparse.Namespace) -> list[list[str]]:
     """Rows of a classroom's mentors: what is adapted, or why one cannot teach.
 
     Each is built as a run would build it, but nothing is downloaded: weights are random unless they
@@ -173,7 +174,7 @@ def check(args: argparse.Namespace) -> List[List[str]]:
     return rows
 
 
-def _weights(settings: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+def _weights(settings: dict[str, Any]) -> tuple[Optional[str], list[str]]:
     """A mentor's checkpoint where it is a file on this machine, else what to know of it."""
     checkpoint = settings.get('checkpoint')
     if checkpoint is None or re.match('https?://', checkpoint):
@@ -203,7 +204,7 @@ class Lesson:
             raise ValueError(f'--batch {size}: there are {len(self.dataset)} training samples')
         self.batch = pseudo_collate([self.dataset[i] for i in range(size)])
 
-    def teach(self, distiller: ClassroomDistiller) -> List[str]:
+    def teach(self, distiller: ClassroomDistiller) -> list[str]:
         """How many keypoints the mentor shares, and CPU milliseconds of its forward per picture.
 
         Raises:
@@ -222,7 +223,7 @@ class Lesson:
         return [shared, f'{1000 * seconds / len(data["inputs"]):.0f}']
 
 
-def download(names: Sequence[str]) -> List[List[str]]:
+def download(names: Sequence[str]) -> list[list[str]]:
     """Fetch the weights of zoo names and of whole classroom configs; rows of where they are."""
     rows = [['weights', 'file']]
     for name in names:
@@ -236,20 +237,20 @@ def download(names: Sequence[str]) -> List[List[str]]:
     return rows
 
 
-def _url(mentor: Dict[str, Any]) -> Optional[str]:
+def _url(mentor: dict[str, Any]) -> Optional[str]:
     if 'checkpoint' in mentor:
         return mentor['checkpoint']
     return look_up(mentor['zoo'], 'mentors.py download').weights
 
 
-def show(rows: List[List[str]]) -> None:
+def show(rows: list[list[str]]) -> None:
     """Print rows in columns."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print('  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
-def markdown(rows: List[List[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
     """The rows as a Markdown table."""
     head, *body = (f'| {" | ".join(row)} |' for row in rows)
     return '\n'.join([head, '|' + ' --- |' * len(rows[0]), *body]) + '\n'

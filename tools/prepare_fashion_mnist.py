@@ -6,8 +6,9 @@ Writes OUT/official (the four files, unpacked) and OUT/val (the same, with train
 
 import argparse
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
+from typing import Optional
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def header_and_items(content: bytes) -> Tuple[bytes, np.ndarray]:
+def header_and_items(content: bytes) -> tuple[bytes, np.ndarray]:
     """An IDX file of bytes: its magic number and shape, and its items one a row."""
     dimensions = content[3]
     size = 4 + 4 * dimensions

@@ -14,9 +14,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Optional
 
 from mmengine.config import Config
 
@@ -59,7 +60,7 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def runs_of(study: Config) -> Dict[str, dict]:
+def runs_of(study: Config) -> dict[str, dict]:
     """The study's runs, each with the options that all of them share."""
     shared = study.get('options', {})
     return {
@@ -68,7 +69,7 @@ def runs_of(study: Config) -> Dict[str, dict]:
     }
 
 
-def variants(runs: Dict[str, dict], grid: Sequence[Sequence[str]]) -> Dict[str, dict]:
+def variants(runs: dict[str, dict], grid: Sequence[Sequence[str]]) -> dict[str, dict]:
     """Every run with every combination of the values in ``grid``; a value is part of the name."""
     for key, *values in grid:
         if not values:
@@ -120,7 +121,7 @@ def measure(run: dict, seed: int, split: str, metric: str, folder: Path) -> floa
     return json.loads(result.read_text())[metric]
 
 
-def last_evaluation(folder: Path, metric: str) -> Dict[str, float]:
+def last_evaluation(folder: Path, metric: str) -> dict[str, float]:
     """The last record with the metric in MMEngine's scalars files.
 
     Raises:
@@ -151,7 +152,7 @@ def _train(config: Path, folder: Path) -> None:
         raise SystemExit(f'training failed, see {log}:\n{log.read_text()[-2000:]}')
 
 
-def summarise(results: Dict[str, List[float]], reference: Optional[str]) -> List[List[str]]:
+def summarise(results: dict[str, list[float]], reference: Optional[str]) -> list[list[str]]:
     """Rows of the table: run, mean, standard deviation, paired difference to the reference.
 
     Args:
@@ -174,14 +175,14 @@ def summarise(results: Dict[str, List[float]], reference: Optional[str]) -> List
     return rows
 
 
-def _paired(gaps: List[float]) -> List[str]:
+def _paired(gaps: list[float]) -> list[str]:
     if len(gaps) < 2:
         return [f'{mean(gaps):+.4f}', '-']
     half = T95[min(len(gaps) - 2, len(T95) - 1)] * stdev(gaps) / len(gaps) ** 0.5
     return [f'{mean(gaps):+.4f}', f'[{mean(gaps) - half:+.4f}, {mean(gaps) + half:+.4f}]']
 
 
-def markdown(rows: List[List[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
     """A table for a document."""
     rows = [rows[0], ['---', *['---:'] * (len(rows[0]) - 1)], *rows[1:]]
     return '\n'.join('| ' + ' | '.join(row) + ' |' for row in rows)
@@ -197,7 +198,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         raise SystemExit(f'--only: unknown {sorted(unknown)}, choose from {sorted(runs)}')
     runs = variants({n: runs[n] for n in args.only or runs}, args.set)
     root = Path(args.work_dir or f'work_dirs/study/{Path(args.study).stem}') / args.split
-    results: Dict[str, List[float]] = {name: [] for name in runs}
+    results: dict[str, list[float]] = {name: [] for name in runs}
     # Seed by seed: an unfinished study compares all methods on the same seeds.
     for step, (seed, name) in enumerate(((s, n) for s in range(args.seeds) for n in runs), 1):
         print(f'[{step}/{args.seeds * len(runs)}] {name}, seed {seed}: ', end='', flush=True)

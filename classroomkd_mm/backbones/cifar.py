@@ -1,13 +1,13 @@
 """The CIFAR networks of the distillation literature, by the names they have there."""
 
 import re
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from torch import Tensor
 
 X4 = (32, 64, 128, 256)
 # name: (backbone config, its output's channels)
-NETWORKS: Dict[str, Tuple[Dict[str, Any], int]] = {
+NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
     **{
         f'resnet{depth}': (dict(type='CIFARResNet', depth=depth), 64)
         for depth in (8, 14, 20, 32, 44, 56, 110)
@@ -45,7 +45,7 @@ NETWORKS: Dict[str, Tuple[Dict[str, Any], int]] = {
 }
 
 
-def cifar_classifier(name: str, num_classes: int = 100) -> Dict[str, Any]:
+def cifar_classifier(name: str, num_classes: int = 100) -> dict[str, Any]:
     """The ImageClassifier config of a CIFAR network.
 
     Args:
@@ -72,7 +72,7 @@ def cifar_classifier(name: str, num_classes: int = 100) -> Dict[str, Any]:
     )
 
 
-def literature_to_ours(name: str, weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+def literature_to_ours(name: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """A literature checkpoint's weights under the key names of :func:`cifar_classifier`.
 
     Args:

@@ -1,7 +1,5 @@
 """MobileNetV2 at half width for 32x32 pictures (Sandler et al. 2018)."""
 
-from typing import List, Tuple
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -56,7 +54,7 @@ class CIFARMobileNetV2(BaseModule):
         super().__init__(init_cfg)
         width = int(32 * widen_factor)
         self.conv1 = nn.Sequential(conv(3, width, 3, 2), nn.BatchNorm2d(width))
-        stages: List[nn.Module] = []
+        stages: list[nn.Module] = []
         for expansion, base, length, stride in SETTINGS:
             blocks = []
             for i in range(length):
@@ -67,6 +65,6 @@ class CIFARMobileNetV2(BaseModule):
         self.blocks = nn.Sequential(*stages)
         self.conv2 = nn.Sequential(conv(width, 1280, 1), nn.BatchNorm2d(1280))
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, 3, 32, 32)`` to one feature map ``(N, 1280, 2, 2)``."""
         return (F.relu(self.conv2(self.blocks(F.relu(self.conv1(x))))),)

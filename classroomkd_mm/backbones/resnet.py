@@ -1,7 +1,5 @@
 """ResNets for 32x32 pictures: three stages of basic blocks (He et al. 2016, section 4.2)."""
 
-from typing import Tuple
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -46,7 +44,7 @@ class CIFARResNet(BaseModule):
     def __init__(
         self,
         depth: int,
-        widths: Tuple[int, int, int, int] = (16, 16, 32, 64),
+        widths: tuple[int, int, int, int] = (16, 16, 32, 64),
         in_channels: int = 3,
         init_cfg: object = INIT,
     ) -> None:
@@ -60,7 +58,7 @@ class CIFARResNet(BaseModule):
             blocks += [BasicBlock(widths[stage], widths[stage], 1) for _ in range(depth // 6 - 1)]
             self.add_module(f'layer{stage}', nn.Sequential(*blocks))
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, in_channels, 32, 32)`` to one feature map ``(N, widths[3], 8, 8)``."""
         x = F.relu(self.bn1(self.conv1(x)))
         return (self.layer3(self.layer2(self.layer1(x))),)

@@ -1,7 +1,5 @@
 """ShuffleNet V1 and V2 for 32x32 pictures (Zhang et al. 2018, Ma et al. 2018)."""
 
-from typing import Tuple
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -56,7 +54,7 @@ class CIFARShuffleNetV1(BaseModule):
             self.add_module(f'layer{stage}', nn.Sequential(*blocks))
             width_in = width
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, 3, 32, 32)`` to one feature map ``(N, 960, 4, 4)``."""
         x = F.relu(self.bn1(self.conv1(x)))
         return (self.layer3(self.layer2(self.layer1(x))),)
@@ -124,7 +122,7 @@ class CIFARShuffleNetV2(BaseModule):
         self.conv2 = conv(464, 1024, 1)
         self.bn2 = nn.BatchNorm2d(1024)
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, 3, 32, 32)`` to one feature map ``(N, 1024, 4, 4)``."""
         x = F.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))

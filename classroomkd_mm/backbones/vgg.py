@@ -1,7 +1,5 @@
 """VGG with batch normalisation for 32x32 pictures."""
 
-from typing import List, Tuple
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -37,14 +35,14 @@ class CIFARVGG(BaseModule):
             raise ValueError(f'CIFARVGG: depth={depth} is not one of {tuple(LENGTHS)}')
         width_in = 3
         for i, (width, length) in enumerate(zip(WIDTHS, LENGTHS[depth])):
-            layers: List[nn.Module] = []
+            layers: list[nn.Module] = []
             for _ in range(length):
                 layers += [nn.Conv2d(width_in, width, 3, padding=1), nn.BatchNorm2d(width)]
                 layers += [nn.ReLU()]
                 width_in = width
             self.add_module(f'block{i}', nn.Sequential(*layers))
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, 3, 32, 32)`` to one feature map ``(N, 512, 4, 4)``."""
         for block in (self.block0, self.block1, self.block2):
             x = F.max_pool2d(block(x), 2)

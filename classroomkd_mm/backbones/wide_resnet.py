@@ -1,7 +1,5 @@
 """Wide residual networks (Zagoruyko and Komodakis 2016, arXiv 1605.07146)."""
 
-from typing import Tuple
-
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -57,7 +55,7 @@ class CIFARWideResNet(BaseModule):
             self.add_module(f'block{stage}', nn.ModuleDict(dict(layer=layer)))
         self.bn1 = nn.BatchNorm2d(widths[3])
 
-    def forward(self, x: Tensor) -> Tuple[Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor]:
         """``(N, 3, 32, 32)`` to one feature map ``(N, 64 * widen_factor, 8, 8)``."""
         x = self.conv1(x)
         for block in (self.block1, self.block2, self.block3):

@@ -8,9 +8,10 @@ antialiasing, so that a seed gives the same files everywhere.
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ MPII_NAMES = (
 )
 # The body upright and facing the camera, in body heights: x to the person's left, y down, z
 # towards the viewer, from the pelvis.
-TORSO: Dict[str, Tuple[float, float, float]] = {
+TORSO: dict[str, tuple[float, float, float]] = {
     'pelvis': (0, 0, 0),
     'thorax': (0, -0.30, 0),
     'upper_neck': (0, -0.34, 0),
@@ -103,9 +104,9 @@ class Scene:
     """
 
     image: np.ndarray
-    points: Dict[str, np.ndarray]
-    visibility: Dict[str, int]
-    bbox: Tuple[int, int, int, int]
+    points: dict[str, np.ndarray]
+    visibility: dict[str, int]
+    bbox: tuple[int, int, int, int]
     area: int
 
 
@@ -120,7 +121,7 @@ def _rotation(axis: str, degrees: float) -> np.ndarray:
     )
 
 
-def _limb(rng: np.random.Generator, side: int, kind: str) -> Tuple[np.ndarray, np.ndarray]:
+def _limb(rng: np.random.Generator, side: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (3,) of a limb's middle and end joint from its first; side 1 left, -1 right."""
     _, lengths, abduction, swing, bend = LIMBS[kind]
     frame = _rotation('x', rng.uniform(*swing)) @ _rotation('z', -side * rng.uniform(*abduction))
@@ -129,7 +130,7 @@ def _limb(rng: np.random.Generator, side: int, kind: str) -> Tuple[np.ndarray, n
     return middle, middle + frame @ _rotation('x', rng.uniform(*sorted(bend))) @ down * lengths[1]
 
 
-def pose_skeleton(rng: np.random.Generator, yaw: float) -> Dict[str, np.ndarray]:
+def pose_skeleton(rng: np.random.Generator, yaw: float) -> dict[str, np.ndarray]:
     """A random pose: joints (3,) in body heights, x right, y down, z towards the viewer.
 
     Args:
@@ -150,11 +151,11 @@ def pose_skeleton(rng: np.random.Generator, yaw: float) -> Dict[str, np.ndarray]
     return {name: view @ xyz for name, xyz in body.items()}
 
 
-def _colour(rng: np.random.Generator) -> Tuple[int, int, int]:
+def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
     return tuple(int(v) for v in rng.integers(20, 236, 3))
 
 
-def _complexion(rng: np.random.Generator) -> Dict[str, Tuple[int, int, int]]:
+def _complexion(rng: np.random.Generator) -> dict[str, tuple[int, int, int]]:
     tone, hair = int(rng.integers(90, 236)), int(rng.integers(10, 90))
     return dict(
         skin=(tone * 5 // 8, tone * 3 // 4, tone),
@@ -177,7 +178,7 @@ def _clutter(rng: np.random.Generator, image: np.ndarray, count: int) -> None:
             cv2.circle(image, a, size, _colour(rng), -1)
 
 
-def _background(rng: np.random.Generator, size: Tuple[int, int]) -> np.ndarray:
+def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     width, height = size
     coarse = rng.integers(30, 226, (4, 3, 3), dtype=np.uint8)
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -189,9 +190,9 @@ def _draw(
     canvas: np.ndarray,
     ids: np.ndarray,
     shape: str,
-    where: Tuple,
+    where: tuple,
     thickness: int,
-    colour: Tuple[int, int, int],
+    colour: tuple[int, int, int],
     part: int,
 ) -> None:
     for target, value in ((canvas, colour), (ids, part)):
@@ -203,7 +204,7 @@ def _draw(
             cv2.circle(target, where[0], thickness, value, -1)
 
 
-def _parts(body: Dict[str, np.ndarray]) -> List[Tuple[float, str, Tuple[str, ...], float, str]]:
+def _parts(body: dict[str, np.ndarray]) -> list[tuple[float, str, tuple[str, ...], float, str]]:
     """The body's shapes from back to front: depth, shape, joints, size, colour."""
     parts = [
         (body[a][2] + body[b][2], 'line', (a, b), width, colour) for a, b, width, colour in CAPSULES
@@ -227,7 +228,7 @@ def _parts(body: Dict[str, np.ndarray]) -> List[Tuple[float, str, Tuple[str, ...
     return sorted(parts)
 
 
-def _seen(point: np.ndarray, joint: str, ids: np.ndarray, owners: Dict[int, Tuple]) -> int:
+def _seen(point: np.ndarray, joint: str, ids: np.ndarray, owners: dict[int, tuple]) -> int:
     x, y = point
     if not (0 <= x < ids.shape[1] and 0 <= y < ids.shape[0]):
         return 0
@@ -237,7 +238,7 @@ def _seen(point: np.ndarray, joint: str, ids: np.ndarray, owners: Dict[int, Tupl
 
 
 def make_scene(
-    rng: np.random.Generator, size: Tuple[int, int], yaw: Optional[float] = None
+    rng: np.random.Generator, size: tuple[int, int], yaw: Optional[float] = None
 ) -> Scene:
     """Draw one scene.
 
@@ -268,7 +269,7 @@ def make_scene(
 
 
 def _occlude(
-    rng: np.random.Generator, image: np.ndarray, ids: np.ndarray, bbox: Tuple[int, int, int, int]
+    rng: np.random.Generator, image: np.ndarray, ids: np.ndarray, bbox: tuple[int, int, int, int]
 ) -> None:
     """Put up to two boxes in front of the person, in place; their part id is 255."""
     x, y, width, height = bbox
@@ -318,7 +319,7 @@ def _head_box(scene: Scene) -> np.ndarray:
     return np.stack([ends.min(0) - 2, ends.max(0) + 2])
 
 
-def _write_mpii(folder: Path, split: str, scenes: List[Tuple[Scene, str]]) -> None:
+def _write_mpii(folder: Path, split: str, scenes: list[tuple[Scene, str]]) -> None:
     records = [_mpii_record(scene, name) for scene, name in scenes]
     (folder / f'mpii_{split}.json').write_text(json.dumps(records))
     savemat(
@@ -334,7 +335,7 @@ def _write_mpii(folder: Path, split: str, scenes: List[Tuple[Scene, str]]) -> No
     )
 
 
-def _write_coco(folder: Path, split: str, scenes: List[Tuple[Scene, str]]) -> None:
+def _write_coco(folder: Path, split: str, scenes: list[tuple[Scene, str]]) -> None:
     category = dict(id=1, name='person', keypoints=list(COCO_NAMES), skeleton=[])
     images = [
         dict(id=i, file_name=name, height=s.image.shape[0], width=s.image.shape[1])
@@ -362,9 +363,9 @@ def _write_split(root: Path, split: str, scenes: Iterable[Scene]) -> None:
 
 def make_synthetic_people(
     out_dir: str,
-    splits: Optional[Dict[str, int]] = None,
+    splits: Optional[dict[str, int]] = None,
     seed: int = 0,
-    image_size: Tuple[int, int] = (96, 128),
+    image_size: tuple[int, int] = (96, 128),
     progress: bool = True,
 ) -> Path:
     """Write the data set, unless it is already there.
@@ -406,7 +407,7 @@ def make_synthetic_people(
 
 
 def _scenes(
-    seed: int, split: str, count: int, size: Tuple[int, int], bar: Optional[ProgressBar]
+    seed: int, split: str, count: int, size: tuple[int, int], bar: Optional[ProgressBar]
 ) -> Iterable[Scene]:
     for index in range(count):
         key = [seed, index, *split.encode()]

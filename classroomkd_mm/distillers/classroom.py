@@ -1,6 +1,7 @@
 """ClassroomKD: the lesson, told in one page."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import torch
 from mmengine.logging import MMLogger
@@ -136,7 +137,7 @@ class ClassroomDistiller(BaseModel):
         return self.student(inputs, data_samples, mode=mode)
 
     @torch.compiler.disable  # the head's forward is replaced for a while
-    def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> Dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
         """One lesson.
 
         Args:
@@ -173,7 +174,7 @@ class ClassroomDistiller(BaseModel):
     def _score(self, output: Any, outputs: Sequence[Any], data_samples: Sequence[Any]) -> Scores:
         return self.task.score(self.scorer, output, self.mentors, outputs, data_samples)
 
-    def _parts(self, output: Any, outputs: Sequence[Any]) -> List[Tuple[Tensor, List[Tensor]]]:
+    def _parts(self, output: Any, outputs: Sequence[Any]) -> list[tuple[Tensor, list[Tensor]]]:
         """The student's logits with all mentors' in its form: one part, two for a SimCC student.
 
         A rule that looks at logits to choose who teaches is shown the first part.
@@ -187,7 +188,7 @@ class ClassroomDistiller(BaseModel):
     @torch.no_grad()
     def _statistics(
         self, scores: Scores, lesson: Lesson, temperature: Temperature, healthy: Sequence[Tensor]
-    ) -> Dict[str, Tensor]:
+    ) -> dict[str, Tensor]:
         if isinstance(temperature, tuple):
             temperature = temperature[0]  # the mentors'
         values = scores.values * scores.labelled
@@ -216,7 +217,7 @@ class ClassroomDistiller(BaseModel):
         return stats
 
 
-def _as_task_losses(losses: Dict[str, Tensor]) -> Dict[str, Tensor]:
+def _as_task_losses(losses: dict[str, Tensor]) -> dict[str, Tensor]:
     """The head's losses as ``loss_task*``: loss_kpt is loss_task_kpt, loss is loss_task."""
     return {
         key.replace('loss', 'loss_task', 1) if 'loss' in key else key: value
@@ -224,7 +225,7 @@ def _as_task_losses(losses: Dict[str, Tensor]) -> Dict[str, Tensor]:
     }
 
 
-def _refuse_shapes(module: nn.Module, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
+def _refuse_shapes(module: nn.Module, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
     """Weights of another shape are an error, not MMEngine's warning."""
     wrong = wrongly_shaped(module, state_dict, prefix)
     if wrong:

@@ -1,6 +1,7 @@
 """Distillation losses; their gradients in closed form, accumulated mentor by mentor."""
 
-from typing import Any, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ class _WithGradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> Tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
         (grad,) = ctx.saved_tensors
         return grad_output * grad, None, None
 
@@ -119,7 +120,7 @@ def dkd_distill(
     return loss
 
 
-def _decoupled(logits: Tensor, target: Tensor) -> Tuple[Tensor, Tensor]:
+def _decoupled(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities of (true class, all others) ``(..., 2)`` and among the others ``(..., D)``.
 
     The true class's own entry among the others is 0.

@@ -1,12 +1,10 @@
 """Heatmap geometry: coordinates of peaks, and one network's heatmap on another's grid."""
 
-from typing import Tuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Scale = Tuple[float, float]
+Scale = tuple[float, float]
 
 
 def _neighbour_logs(heatmaps: Tensor, x: Tensor, y: Tensor, dx: int, dy: int) -> Tensor:
@@ -60,7 +58,7 @@ def _grid_line(
     scale: float,
     source_size: int,
     source_scale: float,
-    offsets: Tuple[float, float],
+    offsets: tuple[float, float],
     like: Tensor,
 ) -> Tensor:
     target = torch.arange(size, device=like.device, dtype=like.dtype) + offsets[1]
@@ -71,9 +69,9 @@ def _grid_line(
 def resample_heatmaps(
     heatmaps: Tensor,
     source_scale: Scale,
-    size: Tuple[int, int],
+    size: tuple[int, int],
     scale: Scale,
-    offsets: Tuple[float, float] = (0.0, 0.0),
+    offsets: tuple[float, float] = (0.0, 0.0),
     padding: str = 'border',
 ) -> Tensor:
     """A heatmap on another grid over the same input image, peaks staying where they are.

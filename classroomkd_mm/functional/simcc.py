@@ -1,7 +1,5 @@
 """SimCC (arXiv 2107.03332): one distribution per axis; to and from heatmaps through marginals."""
 
-from typing import Tuple
-
 import torch
 from torch import Tensor
 
@@ -24,7 +22,7 @@ def resample_bins(
     source_scale: float,
     size: int,
     scale: float,
-    offsets: Tuple[float, float] = (0.0, 0.0),
+    offsets: tuple[float, float] = (0.0, 0.0),
 ) -> Tensor:
     """A distribution's logits over other bins along the same axis, the coordinates staying.
 
@@ -61,7 +59,7 @@ def _cubic(t: Tensor) -> Tensor:
     return torch.where(t <= 1, near, torch.where(t < 2, far, 0))
 
 
-def heatmap_marginals(heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
+def heatmap_marginals(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of the marginals of ``softmax(heatmaps)`` over both axes.
 
     Args:

@@ -1,6 +1,6 @@
 """Mentoring: how gently an active mentor teaches."""
 
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ def adaptive_temperature(ranks: Tensor, active: Tensor, alpha: float) -> Tensor:
 
 def dynamic_temperatures(
     student: Tensor, mentors: Sequence[Tensor], tau: float
-) -> Tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """DTKD: ``2 tau x / (x + y)`` for the student, ``2 tau y / (x + y)`` for a mentor.
 
     x and y are their largest logits (arXiv 2404.12711). Where one of them is not positive the ratio

@@ -1,6 +1,6 @@
 """Per-sample mentor weights of other multi-teacher methods."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor

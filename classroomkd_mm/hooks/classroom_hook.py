@@ -2,9 +2,10 @@
 
 import json
 import random
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class ClassroomHook(Hook):
     priority = 'NORMAL'
 
     def __init__(self) -> None:
-        self._sums: Dict[str, Tensor] = {}
+        self._sums: dict[str, Tensor] = {}
         self._count = 0
         self._warned: set = set()
 
@@ -129,7 +130,7 @@ class ClassroomHook(Hook):
         self._warn_of_muted(runner, record['mentors'])
         self._write(runner, record, done if interval_of(runner) else record['epoch'])
 
-    def _reduced(self) -> Dict[str, float]:
+    def _reduced(self) -> dict[str, float]:
         keys = list(self._sums)
         if not keys:
             return {}
@@ -144,7 +145,7 @@ class ClassroomHook(Hook):
         means.update({k: v * count for k, v in means.items() if k.endswith('/muted')})
         return means
 
-    def _warn_of_muted(self, runner: Runner, mentors: Dict[str, dict]) -> None:
+    def _warn_of_muted(self, runner: Runner, mentors: dict[str, dict]) -> None:
         for name, record in mentors.items():
             if record['muted_batches'] and name not in self._warned:
                 self._warned.add(name)
@@ -184,7 +185,7 @@ class ClassroomHook(Hook):
             path.write_text(''.join(ln for ln in whole if json.loads(ln)['iter'] <= done))
 
 
-def summarise(means: Dict[str, float], names: List[str]) -> dict:
+def summarise(means: dict[str, float], names: list[str]) -> dict:
     """An epoch's record from its mean statistics.
 
     Args:

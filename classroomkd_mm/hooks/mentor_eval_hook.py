@@ -1,6 +1,6 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class MentorEvalHook(Hook):
             self._check(name, metrics)
 
     @torch.no_grad()
-    def _evaluate(self, runner: Runner, model: Any, mentor: Any) -> Dict[str, float]:
+    def _evaluate(self, runner: Runner, model: Any, mentor: Any) -> dict[str, float]:
         dataloader, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
         evaluator.dataset_meta = dataloader.dataset.metainfo
         runner.logger.info(f'MentorEvalHook: evaluating mentor {mentor.name!r}')
@@ -67,7 +67,7 @@ class MentorEvalHook(Hook):
         # A metric of each class is an array: it has no place in the table.
         return {key: float(value) for key, value in metrics.items() if np.ndim(value) == 0}
 
-    def _check(self, name: str, metrics: Dict[str, float]) -> None:
+    def _check(self, name: str, metrics: dict[str, float]) -> None:
         metric = self.metric or next(iter(metrics))
         if metric not in metrics:
             raise ValueError(
@@ -81,7 +81,7 @@ class MentorEvalHook(Hook):
             )
 
 
-def format_table(table: Dict[str, Dict[str, float]]) -> str:
+def format_table(table: dict[str, dict[str, float]]) -> str:
     """One row per mentor, one column per metric."""
     metrics = list(next(iter(table.values()), {}))
     rows = [['mentor', *metrics]]

@@ -6,10 +6,11 @@ import pickle
 import re
 import socket
 import zipfile
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Optional
 from urllib.parse import urlparse
 
 import numpy as np
@@ -161,7 +162,7 @@ def _why(error: Exception) -> str:
     return '(truncated, or not one)'
 
 
-def read_state_dict(path: Path, who: str, trusted: bool = False) -> Dict[str, Any]:
+def read_state_dict(path: Path, who: str, trusted: bool = False) -> dict[str, Any]:
     """The weights in a checkpoint file.
 
     Raises:
@@ -174,13 +175,13 @@ def read_state_dict(path: Path, who: str, trusted: bool = False) -> Dict[str, An
     return weights
 
 
-def load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> None:
+def load_matching(network: nn.Module, weights: dict[str, Any], what: str) -> None:
     """Load weights into a network; every key and shape must fit.
 
     Raises:
         ValueError: Naming ``what`` and the keys.
     """
-    mismatch: List[str] = []
+    mismatch: list[str] = []
 
     def note(module: nn.Module, keys: Any) -> None:
         missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
@@ -198,7 +199,7 @@ def load_matching(network: nn.Module, weights: Dict[str, Any], what: str) -> Non
         handle.remove()
 
 
-def _prefix_hint(network: nn.Module, weights: Dict[str, Any]) -> str:
+def _prefix_hint(network: nn.Module, weights: dict[str, Any]) -> str:
     """What to know where the keys would fit but for a prefix (wrappers, distillers, EMA)."""
     own = {key for key in network.state_dict() if 'num_batches_tracked' not in key}
     for prefix in PREFIXES:
@@ -211,7 +212,7 @@ def _prefix_hint(network: nn.Module, weights: Dict[str, Any]) -> str:
     return ''
 
 
-def wrongly_shaped(network: nn.Module, weights: Dict[str, Any], prefix: str = '') -> List[str]:
+def wrongly_shaped(network: nn.Module, weights: dict[str, Any], prefix: str = '') -> list[str]:
     """The keys, with both shapes, of weights that have a network's names and not its shapes."""
     return [
         f'{key}: {tuple(weights[prefix + key].shape)}, not {tuple(own.shape)}'
@@ -220,7 +221,7 @@ def wrongly_shaped(network: nn.Module, weights: Dict[str, Any], prefix: str = ''
     ]
 
 
-def _named(kind: str, keys: List[str]) -> List[str]:
+def _named(kind: str, keys: list[str]) -> list[str]:
     if not keys:
         return []
     more = ', ...' if len(keys) > SHOWN_KEYS else ''

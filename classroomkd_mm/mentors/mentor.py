@@ -1,7 +1,8 @@
 """A mentor: a frozen stock network that sees the student's inputs in its own convention."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ ASPECT_TOLERANCE = 0.01
 CROP = ('input_size', 'input_scale', 'input_center')  # how MMPose's samples state the crop
 
 
-def _norm(preprocessor: nn.Module) -> Tuple[Tensor, Tensor, bool]:
+def _norm(preprocessor: nn.Module) -> tuple[Tensor, Tensor, bool]:
     """Mean and std, in the network's channel order, and whether that order is RGB."""
     mean = getattr(preprocessor, 'mean', torch.zeros(1)).detach().flatten().float()
     std = getattr(preprocessor, 'std', torch.ones(1)).detach().flatten().float()
@@ -85,7 +86,7 @@ class Mentor:
         self.class_index: Optional[Tensor] = None
         self.network = network.eval().requires_grad_(False)
         # (H, W), and the student's pixels per pixel of it (pose).
-        self.input_size: Optional[Tuple[Tuple[int, int], Optional[Tuple[float, float]]]] = None
+        self.input_size: Optional[tuple[tuple[int, int], Optional[tuple[float, float]]]] = None
         if input_size is not None:
             self.input_size = ((int(input_size[1]), int(input_size[0])), None)
         self.covered = np.ones(2)  # the crop that its decoder speaks of, in the student's crops
@@ -98,7 +99,7 @@ class Mentor:
         self.gain = (std_s / std_m).view(-1, 1, 1)
         self.bias = ((mean_s - mean_m) / std_m).view(-1, 1, 1)
         self.same_norm = bool((self.gain == 1).all() and (self.bias == 0).all())
-        self.adaptations: List[str] = []
+        self.adaptations: list[str] = []
         if self.flip_channels:
             self.adaptations.append('channels to RGB' if rgb_m else 'channels to BGR')
         if not self.same_norm:
@@ -108,10 +109,10 @@ class Mentor:
 
     def resize_inputs(
         self,
-        student: Tuple[int, int],
-        own: Tuple[int, int],
-        extents: Optional[Tuple[Sequence[int], Sequence[int]]] = None,
-    ) -> Tuple[float, float]:
+        student: tuple[int, int],
+        own: tuple[int, int],
+        extents: Optional[tuple[Sequence[int], Sequence[int]]] = None,
+    ) -> tuple[float, float]:
         """Remember to resize inputs of ``student`` (w, h) to the mentor's ``own`` size.
 
         With ``letterbox`` another aspect ratio is kept: the picture fills the upper left, the
@@ -170,7 +171,7 @@ class Mentor:
         return inputs
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> Tuple[Any, Tensor]:
+    def __call__(self, inputs: Tensor) -> tuple[Any, Tensor]:
         """Outputs in float32 and whether all of them are finite (a bool tensor, no sync).
 
         Outputs that are not finite are replaced by 0: the caller mutes the mentor.
@@ -186,7 +187,7 @@ class Mentor:
         return (parts if isinstance(output, tuple) else parts[0]), healthy
 
     @torch.no_grad()
-    def predict(self, inputs: Tensor, data_samples: Sequence[Any]) -> List[Any]:
+    def predict(self, inputs: Tensor, data_samples: Sequence[Any]) -> list[Any]:
         """The network's own predictions for the student's inputs, as ``mode='predict'`` gives.
 
         In the student's classes or keypoints. The crop in ``data_samples`` is stated at the
@@ -239,7 +240,7 @@ class Mentor:
         return self
 
 
-class Classroom(List[Mentor]):
+class Classroom(list[Mentor]):
     """The mentors. A plain list, so that no optimizer, wrapper or checkpoint sees them."""
 
     def __deepcopy__(self, memo: dict) -> 'Classroom':

@@ -2,10 +2,10 @@
 
 import difflib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 LIBRARIES = ('mmpose', 'mmpretrain')
 
@@ -28,20 +28,20 @@ class Published:
     weights: Optional[str]
     task: str
     dataset: str
-    metrics: Dict[str, Any]
+    metrics: dict[str, Any]
 
 
-@lru_cache(maxsize=None)
-def zoo() -> Dict[str, List[Published]]:
+@cache
+def zoo() -> dict[str, list[Published]]:
     """The published networks of the installed libraries, by name; a few names are there twice."""
-    found: Dict[str, List[Published]] = {}
+    found: dict[str, list[Published]] = {}
     for library in LIBRARIES:
         for model in _read(library):
             found.setdefault(model.name, []).append(model)
     return found
 
 
-def _read(library: str) -> List[Published]:
+def _read(library: str) -> list[Published]:
     spec = find_spec(library)
     index = spec and Path(spec.origin).parent / '.mim/model-index.yml'
     if not index or not index.is_file():

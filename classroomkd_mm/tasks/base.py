@@ -1,7 +1,8 @@
 """What the tasks have in common."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Optional
 
 from torch import Tensor, nn
 
@@ -25,7 +26,7 @@ class Task:
         dataset_meta: The training set's metainfo, once it is known.
     """
 
-    default_scorer: Dict[str, Any]
+    default_scorer: dict[str, Any]
     truth: type
     dataset_meta: Optional[dict] = None
 

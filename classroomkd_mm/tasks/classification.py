@@ -1,6 +1,7 @@
 """Image classification with MMPretrain's classifiers."""
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ def num_classes(network: nn.Module) -> Optional[int]:
     return labels
 
 
-def class_index(theirs: Sequence[str], ours: Sequence[str], who: str) -> List[int]:
+def class_index(theirs: Sequence[str], ours: Sequence[str], who: str) -> list[int]:
     """Where each of the student's classes is among a mentor's.
 
     Raises:
@@ -92,7 +93,7 @@ class ClassificationTask(Task):
     def __init__(self, student: nn.Module) -> None:
         check_classifier(student, 'student')
         self.num_classes = num_classes(student)
-        self.mapped: List[Any] = []
+        self.mapped: list[Any] = []
 
     def admit(self, mentor: Any) -> None:
         """Check that a mentor speaks of the student's classes.
@@ -145,7 +146,7 @@ class ClassificationTask(Task):
                 'classes: set num_classes of its head to the number of classes'
             )
 
-    def forward(self, student: nn.Module, inputs: Tensor) -> Tuple[Any, Tensor]:
+    def forward(self, student: nn.Module, inputs: Tensor) -> tuple[Any, Tensor]:
         """What the head was given (None where the model has no head of its own), and its logits."""
         if not hasattr(student, 'head'):
             return None, student(inputs, mode='tensor')
@@ -163,7 +164,7 @@ class ClassificationTask(Task):
         """Score all members on their adapted logits ``(N, C)``."""
         return scorer(torch.stack([student, *outputs]), ground_truth(data_samples, student.device))
 
-    def logits(self, output: Tensor, beta: float, mentor: Any = None) -> Tuple[Tensor, ...]:
+    def logits(self, output: Tensor, beta: float, mentor: Any = None) -> tuple[Tensor, ...]:
         """Logits as ``(N, 1, C)``."""
         return (output[:, None],)
 
@@ -174,7 +175,7 @@ class ClassificationTask(Task):
         output: Tensor,
         data_samples: Sequence[Any],
         weight: Tensor,
-    ) -> Dict[str, Tensor]:
+    ) -> dict[str, Tensor]:
         """The classifier's own losses with each sample weighted by ``weight`` (N,)."""
         if feats is None:
             return student._get_loss(output, data_samples, weight=weight)

@@ -1,6 +1,7 @@
 """Keypoint sets, joined by name."""
 
-from typing import Any, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any, Optional
 
 # The same point of the body under another data set's name.
 ALIASES = {
@@ -11,7 +12,7 @@ ALIASES = {
 }
 
 
-def join_keypoints(theirs: Sequence[str], ours: Sequence[str]) -> Tuple[List[int], List[bool]]:
+def join_keypoints(theirs: Sequence[str], ours: Sequence[str]) -> tuple[list[int], list[bool]]:
     """Where each of the student's keypoints is among a mentor's, and whether it is there at all.
 
     Args:
@@ -26,12 +27,12 @@ def join_keypoints(theirs: Sequence[str], ours: Sequence[str]) -> Tuple[List[int
     return [position.get(name, 0) for name in names], [name in position for name in names]
 
 
-def names_of(metainfo: dict) -> List[str]:
+def names_of(metainfo: dict) -> list[str]:
     """Keypoint names, in order, of a parsed metainfo."""
     return [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))]
 
 
-def names_in_config(config: Any) -> Optional[List[str]]:
+def names_in_config(config: Any) -> Optional[list[str]]:
     """The keypoint names of the data that a config trains or tests on; None where it has none."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     from mmpose.registry import DATASETS

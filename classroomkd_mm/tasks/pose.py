@@ -1,8 +1,9 @@
 """Top-down pose estimation with MMPose, by heatmaps or SimCC."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 import torch
 from mmengine.logging import MMLogger
@@ -58,7 +59,7 @@ def ground_truth(data_samples: Sequence[Any], readout: Readout, device: torch.de
         device: Where the tensors go.
     """
 
-    def stack(values: List[Any]) -> Optional[Tensor]:
+    def stack(values: list[Any]) -> Optional[Tensor]:
         if any(value is None for value in values):
             return None
         rows = [torch.as_tensor(value).reshape(-1) for value in values]
@@ -130,7 +131,7 @@ class PoseTask(Task):
         self.extent = crop_extent(student.head.decoder)
         self.num_keypoints = student.head.out_channels
         self.student_meta = student.metainfo
-        self.mentors: List[Any] = []
+        self.mentors: list[Any] = []
         self.linear = is_linear(student.head, self.readout)
         self.loss_name = type(student.head.loss_module).__name__
 
@@ -219,7 +220,7 @@ class PoseTask(Task):
         for mentor in self.mentors:
             self._join(mentor, names_of(metainfo))
 
-    def _join(self, mentor: Any, ours: List[str]) -> None:
+    def _join(self, mentor: Any, ours: list[str]) -> None:
         """Note where a mentor has the student's keypoints.
 
         Raises:
@@ -243,7 +244,7 @@ class PoseTask(Task):
         # Evaluated alone it must not flip: the samples' flip indices are of the data set's points.
         mentor.network.test_cfg = {**(mentor.network.test_cfg or {}), 'flip_test': False}
 
-    def forward(self, student: nn.Module, inputs: Tensor) -> Tuple[Any, Any]:
+    def forward(self, student: nn.Module, inputs: Tensor) -> tuple[Any, Any]:
         """What the head was given, and its heatmaps or SimCC vectors."""
         feats = student.extract_feat(inputs)
         return feats, student.head.forward(feats)
@@ -282,7 +283,7 @@ class PoseTask(Task):
         theirs = torch.where(known[:, None], scores.values[1:], scores.values[:1])
         return replace(scores, values=torch.cat([scores.values[:1], theirs]), known=known)
 
-    def logits(self, output: Any, beta: float, mentor: Any = None) -> Tuple[Tensor, ...]:
+    def logits(self, output: Any, beta: float, mentor: Any = None) -> tuple[Tensor, ...]:
         """In the student's form: ``(N, K, H*W)``, or ``(N, K, Wx)`` and ``(N, K, Wy)``."""
         readout = self.readout if mentor is None else mentor.readout
         return readout.parts(output, self.readout, beta)

@@ -5,8 +5,9 @@
 distillation loss multiplies by it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Sequence, Tuple, Union
+from typing import Any, Union
 
 from torch import Tensor, nn
 
@@ -26,8 +27,8 @@ class HeatmapReadout:
         height: Of a certain peak.
     """
 
-    scale: Tuple[float, float]
-    size: Tuple[int, int]
+    scale: tuple[float, float]
+    size: tuple[int, int]
     codec: str
     offset: float = 0.0
     height: float = 1.0
@@ -39,7 +40,7 @@ class HeatmapReadout:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
         return decode_heatmaps(output, self.scale, self.offset)
 
-    def parts(self, output: Tensor, target: 'Readout', beta: float) -> Tuple[Tensor, ...]:
+    def parts(self, output: Tensor, target: 'Readout', beta: float) -> tuple[Tensor, ...]:
         """The output as logits on the target's grid or bins."""
         output = output / self.height if self.height != 1 else output
         if isinstance(target, HeatmapReadout):
@@ -64,21 +65,21 @@ class SimCCReadout:
         sharpness: What the head's own loss multiplies its outputs by.
     """
 
-    scale: Tuple[float, float]
-    size: Tuple[int, int]
+    scale: tuple[float, float]
+    size: tuple[int, int]
     codec: str
     sharpness: float
 
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}+{self.size[1]}'
 
-    def keypoints(self, output: Tuple[Tensor, Tensor]) -> Tensor:
+    def keypoints(self, output: tuple[Tensor, Tensor]) -> Tensor:
         """``(N, K, 2)`` of SimCC vectors."""
         return decode_simcc(*output, self.scale)
 
     def parts(
-        self, output: Tuple[Tensor, Tensor], target: 'Readout', beta: float
-    ) -> Tuple[Tensor, ...]:
+        self, output: tuple[Tensor, Tensor], target: 'Readout', beta: float
+    ) -> tuple[Tensor, ...]:
         """The output as logits on the target's grid or bins."""
         offset = target.offset if isinstance(target, HeatmapReadout) else 0.0
         axes = [
@@ -93,7 +94,7 @@ class SimCCReadout:
 Readout = Union[HeatmapReadout, SimCCReadout]
 
 
-def crop_extent(codec: Any) -> Tuple[int, int]:
+def crop_extent(codec: Any) -> tuple[int, int]:
     """(w, h) that a codec's decoder takes for the whole crop: UDP's ends on the last pixel."""
     from mmpose.codecs import UDPHeatmap
 
