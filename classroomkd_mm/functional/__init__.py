@@ -1,28 +1,34 @@
 """Pure tensor functions of the method; torch is all they import."""
 
-from .distillation import dist_distill, dkd_distill, kl_distill, mse_distill
-from .heatmaps import decode_heatmaps, resample_heatmaps
+from .grids import Scale, decode_heatmaps, resample_heatmaps
+from .losses import dist_distill, dkd_distill, kl_distill, mse_distill
 from .ranks import active_mentors, batch_score, member_ranks, ordinal_positions, sample_score
 from .scores import keypoint_pck, keypoint_similarity, true_class_probability
+from .simcc import decode_simcc, heatmap_marginals, product_heatmap, resample_bins
 from .temperatures import adaptive_temperature, dynamic_temperatures
 from .weights import confidence_weights, entropy_weights
 
 __all__ = [
+    'Scale',
     'active_mentors',
     'adaptive_temperature',
     'batch_score',
     'confidence_weights',
     'decode_heatmaps',
+    'decode_simcc',
     'dist_distill',
     'dkd_distill',
     'dynamic_temperatures',
     'entropy_weights',
+    'heatmap_marginals',
     'keypoint_pck',
     'keypoint_similarity',
     'kl_distill',
     'member_ranks',
     'mse_distill',
     'ordinal_positions',
+    'product_heatmap',
+    'resample_bins',
     'resample_heatmaps',
     'sample_score',
     'true_class_probability',

@@ -13,6 +13,13 @@ def true_class_probability(logits: Tensor, target: Tensor) -> Tensor:
 
     Returns:
         ``(..., N)`` in [0, 1].
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 0.0], [99.0, 0.0]])
+        >>> true_class_probability(logits, torch.tensor([1, 0]))
+        tensor([0.5000, 1.0000])
+        >>> true_class_probability(logits[:1], torch.tensor([[0.5, 0.5]]))
+        tensor([0.5000])
     """
     log_p = logits.log_softmax(-1)
     if target.dim() == 1:
@@ -35,6 +42,12 @@ def keypoint_similarity(keypoints: Tensor, target: Tensor, area: Tensor, sigmas:
 
     Returns:
         Similarities ``(..., N, K)`` in [0, 1].
+
+    Example:
+        >>> truth, area = torch.zeros(1, 2, 2), torch.tensor([100.0])
+        >>> guess = torch.tensor([[[0.0, 0.0], [2.0, 0.0]]])
+        >>> keypoint_similarity(guess, truth, area, sigmas=torch.tensor([0.1, 0.1]))
+        tensor([[1.0000, 0.6065]])
     """
     distance = (keypoints - target).square().sum(-1)
     eps = torch.finfo(distance.dtype).eps
@@ -52,6 +65,11 @@ def keypoint_pck(keypoints: Tensor, target: Tensor, norm: Tensor, thr: float) ->
 
     Returns:
         1.0 where right, else 0.0, ``(..., N, K)``.
+
+    Example:
+        >>> guess = torch.tensor([[[0.0, 0.0], [3.0, 4.0]]])
+        >>> keypoint_pck(guess, torch.zeros(1, 2, 2), norm=torch.tensor([8.0]), thr=0.5)
+        tensor([[1., 0.]])
     """
     distance = (keypoints - target).square().sum(-1).sqrt()
     return ((distance <= thr * norm[:, None]) & (norm[:, None] > 0)).to(distance.dtype)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .heatmaps import Scale
+from .grids import Scale
 
 
 def decode_simcc(x: Tensor, y: Tensor, scale: Scale) -> Tensor:
@@ -13,6 +13,11 @@ def decode_simcc(x: Tensor, y: Tensor, scale: Scale) -> Tensor:
         x: ``(N, K, Wx)``.
         y: ``(N, K, Wy)``.
         scale: Input pixels per bin, ``(x, y)``.
+
+    Example:
+        >>> x, y = torch.tensor([[[0.0, 9.0, 0.0]]]), torch.tensor([[[0.0, 0.0, 0.0, 9.0]]])
+        >>> decode_simcc(x, y, scale=(0.5, 0.5))
+        tensor([[[0.5000, 1.5000]]])
     """
     return torch.stack([x.argmax(-1) * scale[0], y.argmax(-1) * scale[1]], -1)
 
@@ -38,6 +43,11 @@ def resample_bins(
 
     Returns:
         Log-probabilities but for a constant, ``(N, K, size)``; the input where the bins are equal.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 0.0, 0.0, 99.0]]])  # bins of 1 pixel: the peak is at 3
+        >>> resample_bins(logits, 1.0, size=3, scale=2.0).softmax(-1).round(decimals=2)
+        tensor([[[0.0000, 0.5000, 0.5000]]])
     """
     if logits.shape[-1] == size and source_scale == scale and offsets[0] == offsets[1]:
         return logits
@@ -67,6 +77,11 @@ def heatmap_marginals(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``(N, K, W)`` and ``(N, K, H)``.
+
+    Example:
+        >>> heatmap = torch.tensor([[[[1.0, 2.0, 1.0], [3.0, 6.0, 3.0]]]]).log()
+        >>> [axis.exp().flatten() for axis in heatmap_marginals(heatmap)]
+        [tensor([4., 8., 4.]), tensor([ 4., 12.])]
     """
     return heatmaps.logsumexp(-2), heatmaps.logsumexp(-1)
 
@@ -80,5 +95,11 @@ def product_heatmap(x: Tensor, y: Tensor) -> Tensor:
 
     Returns:
         ``(N, K, H, W)``.
+
+    Example:
+        >>> x, y = torch.tensor([[[1.0, 3.0]]]).log(), torch.tensor([[[1.0, 1.0]]]).log()
+        >>> product_heatmap(x, y).exp().squeeze()
+        tensor([[0.1250, 0.3750],
+                [0.1250, 0.3750]])
     """
     return y.log_softmax(-1)[..., None] + x.log_softmax(-1)[..., None, :]

@@ -1,23 +1,35 @@
 """Mentoring: how gently an active mentor teaches."""
 
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor
 
 
-def adaptive_temperature(ranks: Tensor, active: Tensor, alpha: float) -> Tensor:
+def adaptive_temperature(
+    ranks: Tensor, active: Tensor, alpha: float, student: Optional[Tensor] = None
+) -> Tensor:
     """``tau_m = 1 + alpha * (r_m - r_s) / max(r_m, r_s)`` where active, 1 elsewhere.
 
     Args:
         ranks: ``(1 + M, ...)``, the student in row 0.
         active: bool ``(M, ...)``.
         alpha: The temperature's range; ClassroomKD uses 12 on CIFAR-100.
+        student: ``(M, ...)``, the student's rank against each mentor, where it is another for each
+            (a mentor that knows only some keypoints is compared on those); ``ranks[:1]`` if None.
 
     Returns:
         Temperatures ``(M, ...)``, at least 1 for ``alpha >= 0``.
+
+    Example:
+        >>> ranks, active = torch.tensor([0.5, 0.25, 1.0]), torch.tensor([False, True])
+        >>> adaptive_temperature(ranks, active, alpha=12)
+        tensor([1., 7.])
+        >>> adaptive_temperature(ranks, active, alpha=12, student=torch.tensor([0.5, 0.75]))
+        tensor([1., 4.])
     """
-    student, mentors = ranks[:1], ranks[1:]
+    student, mentors = ranks[:1] if student is None else student, ranks[1:]
     best = torch.maximum(student, mentors)
     gap = (mentors - student) / torch.where(best > 0, best, 1)
     # Without a filter a mentor behind the student is active too: it teaches at 1, never below.
@@ -39,6 +51,11 @@ def dynamic_temperatures(
 
     Returns:
         The mentors' and the student's temperatures, each ``(M, N, K)``.
+
+    Example:
+        >>> student, mentor = torch.tensor([[[6.0, 1.0]]]), torch.tensor([[[2.0, 0.0]]])
+        >>> dynamic_temperatures(student, [mentor], tau=4.0)
+        (tensor([[[2.]]]), tensor([[[6.]]]))
     """
     x = student.amax(-1).expand(len(mentors), *student.shape[:2])
     y = torch.stack([logits.amax(-1) for logits in mentors]) if len(mentors) else x

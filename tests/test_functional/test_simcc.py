@@ -5,12 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
-from classroomkd_mm.functional.simcc import (
+from classroomkd_mm.functional import (
+    decode_heatmaps,
     decode_simcc,
     heatmap_marginals,
     product_heatmap,
     resample_bins,
+    resample_heatmaps,
 )
 
 # A 192x256 input: points in its pixels.

@@ -33,6 +33,12 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale, offset: float = 0.0) -> Tens
 
     Returns:
         Coordinates ``(..., 2)`` as (x, y) in input pixels.
+
+    Example:
+        >>> heatmap = torch.zeros(1, 1, 8, 6)
+        >>> heatmap[0, 0, 5, 2] = 1
+        >>> decode_heatmaps(heatmap, scale=(4.0, 4.0))
+        tensor([[[ 8., 20.]]])
     """
     height, width = heatmaps.shape[-2:]
     index = heatmaps.flatten(-2).argmax(-1)
@@ -87,6 +93,13 @@ def resample_heatmaps(
 
     Returns:
         ``(N, K, *size)``; the input itself where the grids are equal.
+
+    Example:
+        >>> heatmap = torch.zeros(1, 1, 8, 6)
+        >>> heatmap[0, 0, 5, 2] = 1
+        >>> finer = resample_heatmaps(heatmap, (4.0, 4.0), size=(16, 12), scale=(2.0, 2.0))
+        >>> decode_heatmaps(finer, scale=(2.0, 2.0)).round()
+        tensor([[[ 8., 20.]]])
     """
     height, width = heatmaps.shape[-2:]
     same = (height, width) == tuple(size) and tuple(source_scale) == tuple(scale)

@@ -1,24 +1,24 @@
 """Distillation losses; their gradients in closed form, accumulated mentor by mentor."""
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
 
 class _WithGradient(torch.autograd.Function):
     """A loss whose gradient is already known: only one tensor is kept for the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, loss: Tensor, grad: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, student: Tensor, loss: Tensor, grad: Tensor) -> Tensor:
         ctx.save_for_backward(grad)
         return loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: BackwardCFunction, grad_output: Tensor) -> tuple[Tensor, None, None]:
         (grad,) = ctx.saved_tensors
         return grad_output * grad, None, None
 
@@ -48,6 +48,14 @@ def kl_distill(
 
     Returns:
         The loss, a scalar; exactly 0 where every weight is 0.
+
+    Example:
+        >>> student, mentor = torch.zeros(1, 1, 2), torch.tensor([[[2.0, 0.0]]])
+        >>> one = torch.ones(1, 1, 1)
+        >>> kl_distill(student, [mentor], one, one)
+        tensor(0.3278)
+        >>> kl_distill(student, [mentor, mentor], torch.zeros(2, 1, 1), one.expand(2, 1, 1))
+        tensor(0.)
     """
     if student_temperature is None:
         student_temperature = temperature
@@ -76,6 +84,11 @@ def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> T
 
     Returns:
         The loss, a scalar; exactly 0 where every weight is 0.
+
+    Example:
+        >>> student, mentor = torch.zeros(1, 1, 2), torch.tensor([[[2.0, 0.0]]])
+        >>> mse_distill(student, [mentor], torch.ones(1, 1, 1))
+        tensor(2.)
     """
     with torch.no_grad():
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
@@ -97,7 +110,8 @@ def dkd_distill(
 ) -> Tensor:
     """``sum_{m,n,k} w tau^2 (alpha TCKD + beta NCKD)``, DKD (arXiv 2203.08679).
 
-    TCKD is the KL of (true class, all others), NCKD the KL among the others.
+    TCKD is the KL of (true class, all others), NCKD the KL among the others. Of two classes there
+    is one other, so NCKD is 0: with ``alpha=0`` so is then the loss, and its gradient.
 
     Args:
         student: Logits ``(N, K, D)``, float32.
@@ -109,7 +123,15 @@ def dkd_distill(
         beta: Weight of NCKD.
 
     Returns:
-        The loss, a scalar.
+        The loss, a scalar; exactly 0 where every weight is 0.
+
+    Example:
+        >>> student, mentor = torch.zeros(1, 1, 3), torch.tensor([[[2.0, 1.0, 0.0]]])
+        >>> one, target = torch.ones(1, 1, 1), torch.tensor([[0]])
+        >>> dkd_distill(student, [mentor], one, one, target, alpha=1.0, beta=8.0)
+        tensor(1.1166)
+        >>> dkd_distill(student[..., :2], [mentor[..., :2]], one, one, target, alpha=0.0, beta=8.0)
+        tensor(0.)
     """
     loss = student.sum() * 0
     for logits, w, tau in zip(mentors, weight, temperature):
@@ -147,36 +169,65 @@ def dist_distill(
 
     Both relations are ``1 - Pearson's correlation`` of the two networks' probabilities
     (arXiv 2205.10536): *inter* over the classes of one sample, *intra* over the samples of one
-    class, where each sample counts by its weight.
+    class, where each sample counts by its weight. Where one side is constant there is no
+    correlation, and the relation is 1: *intra* of a batch of one.
 
     Args:
         student: Logits ``(N, K, D)``, float32.
         mentors: M logits ``(N, K, D)``, without gradient.
-        weight: ``(M, N, K)``; 0 mutes a lesson whatever its logits are.
+        weight: ``(M, N, K)``, not negative; 0 mutes a lesson whatever its logits are.
         temperature: ``(M, N, K)``, positive.
         beta: Weight of the inter-class relation.
         gamma: Weight of the intra-class relation.
 
     Returns:
-        The loss, a scalar.
+        The loss, a scalar; exactly 0 where every weight is 0.
+
+    Example:
+        >>> student = torch.tensor([[[2.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]]])
+        >>> one = torch.ones(1, 2, 1)
+        >>> dist_distill(student, [student], one, one, beta=1.0, gamma=1.0).abs() < 1e-5
+        tensor(True)
+        >>> dist_distill(student, [student.flip(-1)], one, one, beta=1.0, gamma=0.0)
+        tensor(3.3671)
     """
     loss = student.sum() * 0
+    if not student.numel():
+        return loss
+    each = student.new_full((1, 1, 1), 1 / student.shape[-1])
     for logits, w, tau in zip(mentors, weight[..., None], temperature[..., None]):
-        p_s = (student / tau).softmax(-1)
-        p_m = (_heard(logits, w) / tau).softmax(-1)
+        z_s, z_m = student / tau, _heard(logits, w) / tau
         w = w * tau.square()
-        inter = 1 - _correlation(p_s, p_m, torch.ones_like(p_s), -1)
-        intra = 1 - _correlation(p_s, p_m, w.expand_as(p_s), 0).mean(-1, keepdim=True)
-        loss = loss + (w * (beta * inter)).sum() + (w.sum(0, keepdim=True) * gamma * intra).sum()
+        total = w.sum(0, keepdim=True)
+        # A factor of a whole row changes no correlation: softmax needs its sum only across rows.
+        inter = 1 - _correlation(z_s, z_m, each, -1)
+        p_s, p_m = z_s.log_softmax(-1), z_m.log_softmax(-1)
+        intra = 1 - _correlation(p_s, p_m, w / torch.where(total > 0, total, 1), 0)
+        loss = loss + (w * (beta * inter)).sum()
+        loss = loss + (total * gamma * intra.mean(-1, keepdim=True)).sum()
     return loss
 
 
-def _correlation(a: Tensor, b: Tensor, weight: Tensor, dim: int) -> Tensor:
-    """Weighted Pearson correlation along a dimension, which is kept; 0 where one is constant."""
-    total = weight.sum(dim, keepdim=True)
-    weight = weight / torch.where(total > 0, total, 1)
-    a = a - (weight * a).sum(dim, keepdim=True)
-    b = b - (weight * b).sum(dim, keepdim=True)
-    covariance = (weight * a * b).sum(dim, keepdim=True)
-    variance = (weight * a * a).sum(dim, keepdim=True) * (weight * b * b).sum(dim, keepdim=True)
-    return covariance / variance.clamp(min=1e-16).sqrt()
+def _correlation(log_a: Tensor, log_b: Tensor, share: Tensor, dim: int) -> Tensor:
+    """Weighted Pearson correlation of ``exp(log_a)`` and ``exp(log_b)`` along a dimension.
+
+    It is kept; 0 where a side is constant. The shares are broadcast, and sum to 1 or are all 0.
+    """
+    a, b = (_standardised(side, share, dim) for side in (log_a, log_b))
+    return (a * b).sum(dim, keepdim=True)
+
+
+def _standardised(logs: Tensor, share: Tensor, dim: int) -> Tensor:
+    """``sqrt(share) (x - mean)`` of ``x = exp(logs)``, divided by its norm; 0 where x is constant.
+
+    x is taken relative to its largest value, so that no row underflows, however improbable it is;
+    and less 1, so that a nearly flat row keeps its digits. Neither changes a correlation.
+    """
+    logs = logs.masked_fill(share == 0, float('-inf'))
+    top = logs.detach().amax(dim, keepdim=True)
+    x = (logs - top.masked_fill(top.isneginf(), 0)).expm1()
+    centred = share.sqrt() * (x - (share * x).sum(dim, keepdim=True))
+    norm = torch.linalg.vector_norm(centred, dim=dim, keepdim=True)
+    # Below this there is nothing but rounding, which must not be blown up.
+    varies = norm > 4 * torch.finfo(x.dtype).eps
+    return torch.where(varies, centred / torch.where(varies, norm, 1), 0)

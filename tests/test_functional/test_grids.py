@@ -5,8 +5,14 @@ import pytest
 import torch
 from mmpose.registry import KEYPOINT_CODECS
 
-from classroomkd_mm.functional import decode_heatmaps, resample_heatmaps
-from classroomkd_mm.tasks.readouts import HeatmapReadout, SimCCReadout
+from classroomkd_mm.functional import (
+    decode_heatmaps,
+    decode_simcc,
+    heatmap_marginals,
+    product_heatmap,
+    resample_bins,
+    resample_heatmaps,
+)
 
 INPUT = (192, 256)
 
@@ -61,24 +67,55 @@ def test_a_peak_on_the_border_and_a_flat_map_decode_to_finite_pixels():
     assert decode_heatmaps(heatmaps, (4.0, 4.0))[0].tolist() == [[20.0, 0.0], [0.0, 0.0]]
 
 
-def test_a_codec_whose_pixels_are_cells_is_read_and_moved_in_their_middle(points):
-    """MegviiHeatmap (MSPN, RSN) rounds down to a cell: half a pixel off, on average none."""
+def megvii(points):
+    """MegviiHeatmap (MSPN, RSN) rounds down to a cell: its heatmaps, and the cells' middles."""
     coder = KEYPOINT_CODECS.build(
         dict(type='MegviiHeatmap', input_size=INPUT, heatmap_size=(48, 64), kernel_size=11)
     )
     heatmaps = coder.encode(points[None], np.ones((1, len(points))))['heatmaps']
-    readout = HeatmapReadout((4.0, 4.0), (48, 64), 'MegviiHeatmap', offset=0.5, height=255.0)
-    found = readout.keypoints(torch.tensor(heatmaps)[None])[0]
-    middles = torch.tensor(np.floor(points / 4) * 4 + 2)
+    return torch.tensor(heatmaps)[None], torch.tensor(np.floor(points / 4) * 4 + 2)
+
+
+def test_cells_and_pixels_half_a_pixel_apart(points):
+    heatmaps, middles = megvii(points)
+    scale, bins = (4.0, 4.0), (0.5, 0.5)
+    found = decode_heatmaps(heatmaps, scale, offset=0.5)[0]
     torch.testing.assert_close(found, middles, atol=0.1, rtol=0)
-    ours = HeatmapReadout((4.0, 4.0), (48, 64), 'MSRAHeatmap')
-    (moved,) = readout.parts(torch.tensor(heatmaps)[None], ours, beta=10.0)
+    moved = resample_heatmaps(heatmaps / 255, scale, (64, 48), scale, offsets=(0.5, 0.0))
+    torch.testing.assert_close(decode_heatmaps(moved, scale)[0], middles, atol=0.4, rtol=0)
+    assert 0.8 < moved.amax() <= 1.01
+    vectors = [
+        resample_bins(z, 4.0, size, 0.5, offsets=(0.5, 0.0))
+        for z, size in zip(heatmap_marginals(10 * heatmaps / 255), (384, 512))
+    ]
+    torch.testing.assert_close(decode_simcc(*vectors, bins)[0], middles, atol=0.5, rtol=0)
+    back = product_heatmap(
+        *(
+            resample_bins(z, 0.5, size, 4.0, offsets=(0.0, 0.5))
+            for z, size in zip(vectors, (48, 64))
+        )
+    )
+    back = 10 * back.flatten(2).softmax(-1).view_as(back)
+    torch.testing.assert_close(decode_heatmaps(back, scale, 0.5)[0], middles, atol=0.5, rtol=0)
+
+
+def test_a_codec_whose_pixels_are_cells_is_read_and_moved_in_their_middle(points):
+    """MegviiHeatmap (MSPN, RSN) rounds down to a cell: half a pixel off, on average none."""
+    from classroomkd_mm.tasks.pose.readouts import HeatmapReadout, SimCCReadout
+
+    heatmaps, middles = megvii(points)
+    # Peaks are 255 high in this codec, and 10 times a peak of 1 is the natural logit here.
+    readout = HeatmapReadout((4.0, 4.0), (48, 64), 'MegviiHeatmap', 10 / 255, offset=0.5)
+    found = readout.keypoints([heatmaps])[0]
+    torch.testing.assert_close(found, middles, atol=0.1, rtol=0)
+    ours = HeatmapReadout((4.0, 4.0), (48, 64), 'MSRAHeatmap', 10.0)
+    (moved,) = readout.parts([heatmaps], ours)
     moved = moved.unflatten(-1, (64, 48))
-    torch.testing.assert_close(ours.keypoints(moved)[0], middles, atol=0.4, rtol=0)
-    assert 0.8 < moved.amax() <= 1.01  # heights are 255 in this codec
+    torch.testing.assert_close(ours.keypoints([moved])[0], middles, atol=0.4, rtol=0)
+    assert 8 < moved.amax() <= 10.1
     bins = SimCCReadout((0.5, 0.5), (384, 512), 'SimCCLabel', sharpness=1.0)
-    vectors = readout.parts(torch.tensor(heatmaps)[None], bins, beta=10.0)
+    vectors = readout.parts([heatmaps], bins)
     torch.testing.assert_close(bins.keypoints(vectors)[0], middles, atol=0.5, rtol=0)
-    (back,) = bins.parts(vectors, readout, beta=10.0)
-    back = readout.keypoints(10 * back.softmax(-1).unflatten(-1, (64, 48)))[0]
+    (back,) = bins.parts(vectors, readout)
+    back = readout.keypoints([back.softmax(-1).unflatten(-1, (64, 48))])[0]
     torch.testing.assert_close(back, middles, atol=0.5, rtol=0)
