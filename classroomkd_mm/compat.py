@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Optional
+from typing import Optional
 
 # module of mmpose.models.heads: (the head in it, what it imports, how to get it)
 GUARDED: dict[str, tuple[str, str, str]] = {
@@ -47,7 +47,7 @@ def unavailable_heads() -> dict[str, str]:
 
 
 def _refusing_head(name: str, reason: str) -> type:
-    def refuse(self: Any, *args: Any, **kwargs: Any) -> None:
+    def refuse(self: object, *args: object, **kwargs: object) -> None:
         raise ImportError(f'{name} is unavailable here, it {reason}')
 
     return type(name, (), {'__init__': refuse, '__doc__': f'Unavailable: {reason}.'})
@@ -56,6 +56,8 @@ def _refusing_head(name: str, reason: str) -> type:
 def enable_mmpose() -> None:
     """Put placeholders where ``import mmpose.models`` would fail; does nothing elsewhere."""
     if not installed('mmpose') or 'mmpose.models' in sys.modules:
+        return
+    if why_missing('mmpose.registry'):  # classification goes on without it; the doctor says why
         return
     missing = unavailable_heads()
     if not missing:

@@ -1,39 +1,41 @@
 """Loading a mentor's weights: safely, and all of them or none."""
 
-import hashlib
-import os
-import pickle
 import re
-import socket
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
-from urllib.parse import urlparse
+from typing import Callable, Optional, Protocol, Union, cast
 
 import numpy as np
 import torch
-from filelock import FileLock
-from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import load_state_dict as mmengine_load_state_dict
-from torch import nn
+from torch import Tensor, nn
+
+from .download import fetch
 
 SHOWN_KEYS = 5
-SILENCE_S = 60.0  # a download that brings nothing for so long has failed
 PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
+Safe = Union[Callable[..., object], tuple[Callable[..., object], str]]  # as torch lists them
+
+
+def _rebuilder(value: object) -> Safe:
+    """What pickle makes a numpy value with; numpy 2 has it elsewhere than numpy 1."""
+    return cast(Safe, value.__reduce__()[0])
+
+
 # What checkpoints of MMEngine's runner hold beside tensors: log histories, of numpy values. Their
 # methods are pickled as `getattr`; what it gives is not run, only what is listed here is.
-NUMPY_TYPES = [type(np.dtype(code)) for code in '?bBhHiIlLqQefd'] + [type(np.dtype('U1'))]
-RUNNER_TYPES = [
+NUMPY_TYPES: list[Safe] = [
+    *(type(np.dtype(code)) for code in '?bBhHiIlLqQefd'),
+    type(np.dtype('U1')),
+]
+RUNNER_TYPES: list[Safe] = [
     HistoryBuffer,
     getattr,
     np.ndarray,
     np.dtype,
-    np.array(0).__reduce__()[0],
-    np.float64(0).__reduce__()[0],
+    _rebuilder(np.array(0)),
+    _rebuilder(np.float64(0)),
     *NUMPY_TYPES,
 ]
 CAN_ALLOW = hasattr(torch.serialization, 'safe_globals')  # since torch 2.5
@@ -43,6 +45,9 @@ if CAN_ALLOW:  # without these MMEngine warns of its own files
 
 def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
     """Load a checkpoint into a network; every key must match.
+
+    Each rank of a distributed run reads the file and judges it for itself, so that all of them
+    stop where one of them does.
 
     Args:
         network: The network, changed in place.
@@ -63,93 +68,41 @@ def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = 
     load_matching(network, weights, f'{who}: checkpoint={checkpoint!r}')
 
 
-def fetch(url: str, who: str) -> Path:
-    """Download a checkpoint once, into torch's hub cache; other ranks wait.
-
-    torch.hub writes beside the target and renames, so an interrupted download leaves nothing
-    behind; a lock lets a second run on the machine wait and take the first one's file. A zoo
-    file's name carries the start of its SHA-256, which is verified.
-
-    Raises:
-        RuntimeError: Where the download fails, naming ``who`` and the URL.
-    """
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(url)
-    try:
-        if int(os.environ.get('LOCAL_RANK', get_rank())) == 0 and not _whole(path):
-            # Rank 0 of each machine, which has its own cache.
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f'{path}.lock'), _patience(SILENCE_S):
-                _download(url, path)
-    except (OSError, RuntimeError, HTTPException) as error:  # no network, 404, wrong hash, cut off
-        raise RuntimeError(f'{who}: checkpoint={url!r} cannot be downloaded: {error}') from error
-    finally:
-        barrier()  # also after a failure: the other ranks wait here
-    return path
-
-
-def _cached_name(url: str) -> str:
-    """The file's name; one without a hash is not unique, so that the URL's goes before it."""
-    name = os.path.basename(urlparse(url).path)
-    return name if hash_in_name(name) else f'{hashlib.sha256(url.encode()).hexdigest()[:8]}_{name}'
-
-
-def _download(url: str, path: Path) -> None:
-    if _whole(path):  # another run brought it meanwhile
-        return
-    path.unlink(missing_ok=True)
-    torch.hub.download_url_to_file(url, str(path), hash_in_name(path.name))
-    if not _whole(path):  # a connection that was cut looks like an end
-        path.unlink()
-        raise RuntimeError('what came is not a whole checkpoint; it was removed')
-
-
-@contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Give up on a connection that is silent for so long; torch.hub itself would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def hash_in_name(name: str) -> Optional[str]:
-    """The start of the SHA-256 in a zoo file's name; None where it has none, or only a date."""
-    found = re.findall(r'-([0-9a-f]{8})(?=[_.])', name)
-    found = [text for text in found if not re.fullmatch(r'20\d{6}', text)]
-    return found[-1] if found else None
-
-
-def _whole(path: Path) -> bool:
-    """Whether a file is there and what was published; without a hash, whether it looks whole.
-
-    Checkpoints are zip files, very old ones pickles, whose end cannot be checked.
-    """
-    if not path.is_file():
-        return False
-    digest = hash_in_name(path.name)
-    if digest is None:
-        with path.open('rb') as file:
-            return file.read(1) == b'\x80' or zipfile.is_zipfile(path)
-    return hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
-
-
-def read_checkpoint(path: Path, who: str, trusted: bool = False) -> Any:
+def read_checkpoint(path: Path, who: str, trusted: bool = False) -> object:
     """A checkpoint file's content; unless it is trusted, no code that it may carry is run.
 
     Before torch 2.5, which cannot be told what else is harmless, it may hold tensors only.
+
+    Args:
+        path: The file.
+        who: Names the network in errors.
+        trusted: Read it with all that pickle allows, running the code that it may carry.
 
     Raises:
         ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
     try:
-        with torch.serialization.safe_globals(RUNNER_TYPES) if CAN_ALLOW else nullcontext():
+        with _runner_types_allowed():
             return torch.load(path, map_location='cpu', weights_only=not trusted)
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # in a damaged file the unpickler stumbles over anything
         raise ValueError(
             f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint {_why(error)}: {error}'
         ) from error
+
+
+@contextmanager
+def _runner_types_allowed() -> Iterator[None]:
+    """Let torch read a runner's file, and leave the process's list of what is safe as it was.
+
+    torch's ``safe_globals`` takes off the list all that it was given, whoever had put it there
+    before: only what is not yet on it may be given.
+    """
+    if not CAN_ALLOW:
+        yield
+        return
+    before = set(torch.serialization.get_safe_globals())
+    with torch.serialization.safe_globals([kind for kind in RUNNER_TYPES if kind not in before]):
+        yield
 
 
 def _why(error: Exception) -> str:
@@ -162,44 +115,83 @@ def _why(error: Exception) -> str:
     return '(truncated, or not one)'
 
 
-def read_state_dict(path: Path, who: str, trusted: bool = False) -> dict[str, Any]:
-    """The weights in a checkpoint file.
+def read_state_dict(path: Path, who: str, trusted: bool = False) -> dict[str, Tensor]:
+    """The weights in a checkpoint file, alone or beside what a runner keeps with them.
+
+    Args:
+        path: The file.
+        who: Names the network in errors.
+        trusted: As of :func:`read_checkpoint`.
 
     Raises:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
     content = read_checkpoint(path, who, trusted)
     weights = content.get('state_dict', content) if isinstance(content, dict) else None
-    if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    if not isinstance(weights, dict) or not weights or not all(map(_is_weight, weights.items())):
         raise ValueError(f'{who}: checkpoint={str(path)!r} holds no state_dict')
     return weights
 
 
-def load_matching(network: nn.Module, weights: dict[str, Any], what: str) -> None:
+def _is_weight(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+
+
+def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
     """Load weights into a network; every key and shape must fit.
+
+    Batch counters (``num_batches_tracked``) may be missing: files of before torch 0.4.1 have none.
+
+    Args:
+        network: The network, changed in place, partly where this raises.
+        weights: By the network's own names.
+        what: Names the weights in errors.
 
     Raises:
         ValueError: Naming ``what`` and the keys.
     """
     mismatch: list[str] = []
 
-    def note(module: nn.Module, keys: Any) -> None:
+    def note(module: nn.Module, keys: _Unfit) -> None:
         missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
         mismatch.extend(_named('missing', missing) + _named('unexpected', keys.unexpected_keys))
 
+    failure = _load(network, weights, note)
+    if failure is not None:
+        mismatch.extend(_named('wrongly shaped', wrongly_shaped(network, weights)))
+    if failure is not None or mismatch:
+        detail = ', '.join(mismatch) or str(failure)
+        detail += _prefix_hint(network, weights)
+        raise ValueError(f'{what} is of another network: {detail}') from failure
+
+
+class _Unfit(Protocol):
+    """What torch tells a hook of the keys that do not fit."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def _load(
+    network: nn.Module,
+    weights: Mapping[str, Tensor],
+    note: Callable[[nn.Module, _Unfit], None],
+) -> Optional[RuntimeError]:
+    """Load what fits and ``note`` what does not; the error, where a shape is among the latter."""
+    # After the network's own hooks, which may forgive keys; torch calls it before it raises.
     handle = network.register_load_state_dict_post_hook(note)
     try:
-        mmengine_load_state_dict(network, weights, strict=True)
+        # Not with MMEngine's load_state_dict, which raises on rank 0 alone: the other ranks would
+        # go on with a network of which half is loaded.
+        network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        mismatch.extend(_named('wrongly shaped', wrongly_shaped(network, weights)))
-        detail = ', '.join(mismatch) or str(error)
-        detail += _prefix_hint(network, weights)
-        raise ValueError(f'{what} is of another network: {detail}') from error
+        return error
     finally:
         handle.remove()
+    return None
 
 
-def _prefix_hint(network: nn.Module, weights: dict[str, Any]) -> str:
+def _prefix_hint(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
     """What to know where the keys would fit but for a prefix (wrappers, distillers, EMA)."""
     own = {key for key in network.state_dict() if 'num_batches_tracked' not in key}
     for prefix in PREFIXES:
@@ -212,8 +204,16 @@ def _prefix_hint(network: nn.Module, weights: dict[str, Any]) -> str:
     return ''
 
 
-def wrongly_shaped(network: nn.Module, weights: dict[str, Any], prefix: str = '') -> list[str]:
-    """The keys, with both shapes, of weights that have a network's names and not its shapes."""
+def wrongly_shaped(
+    network: nn.Module, weights: Mapping[str, Tensor], prefix: str = ''
+) -> list[str]:
+    """The keys, with both shapes, of weights that have a network's names and not its shapes.
+
+    Args:
+        network: Whose shapes count.
+        weights: What would be loaded into it.
+        prefix: What the weights' names have before the network's.
+    """
     return [
         f'{key}: {tuple(weights[prefix + key].shape)}, not {tuple(own.shape)}'
         for key, own in network.state_dict().items()
@@ -221,7 +221,7 @@ def wrongly_shaped(network: nn.Module, weights: dict[str, Any], prefix: str = ''
     ]
 
 
-def _named(kind: str, keys: list[str]) -> list[str]:
+def _named(kind: str, keys: Sequence[str]) -> list[str]:
     if not keys:
         return []
     more = ', ...' if len(keys) > SHOWN_KEYS else ''

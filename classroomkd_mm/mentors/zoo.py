@@ -1,11 +1,12 @@
 """Published networks by name, through the installed libraries' own model indexes."""
 
 import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional, Protocol
 
 LIBRARIES = ('mmpose', 'mmpretrain')
 
@@ -20,7 +21,8 @@ class Published:
         weights: URL of its checkpoint, None where none is published.
         task: E.g. 'Body 2D Keypoint', 'Image Classification'.
         dataset: E.g. 'COCO', 'ImageNet-1k'.
-        metrics: Published metrics.
+        metrics: Published metrics in the index's units (COCO AP as a share, top-1 accuracy in per
+            cent); None where the index names a metric and gives no value.
     """
 
     name: str
@@ -28,7 +30,24 @@ class Published:
     weights: Optional[str]
     task: str
     dataset: str
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Optional[float]]
+
+
+class _Result(Protocol):
+    """What the index says of a model on one data set."""
+
+    task: str
+    dataset: str
+    metrics: Optional[Mapping[str, Optional[float]]]
+
+
+class _Model(Protocol):
+    """A model as ``modelindex``, which has no types of its own, reads it."""
+
+    name: str
+    config: str
+    weights: Optional[str]
+    results: Optional[Sequence[_Result]]
 
 
 @cache
@@ -43,16 +62,18 @@ def zoo() -> dict[str, list[Published]]:
 
 def _read(library: str) -> list[Published]:
     spec = find_spec(library)
-    index = spec and Path(spec.origin).parent / '.mim/model-index.yml'
-    if not index or not index.is_file():
+    if spec is None or spec.origin is None:  # without origin: a folder of that name, no package
+        return []
+    index = Path(spec.origin).parent / '.mim/model-index.yml'
+    if not index.is_file():
         return []
     from modelindex.load_model_index import load
 
     return [_published(library, model) for model in load(str(index)).models if model.config]
 
 
-def _published(library: str, model: Any) -> Published:
-    result = (model.results or [None])[0]
+def _published(library: str, model: _Model) -> Published:
+    result = model.results[0] if model.results else None
     return Published(
         name=model.name,
         config=f'{library}::{model.config.removeprefix("configs/")}',
@@ -65,6 +86,10 @@ def _published(library: str, model: Any) -> Published:
 
 def look_up(name: str, who: str) -> Published:
     """The network of that name.
+
+    Args:
+        name: As in the model index.
+        who: Names the mentor in errors.
 
     Raises:
         ValueError: For an unknown name, with the nearest ones, and for one that is not unique.

@@ -1,11 +1,11 @@
 """Published networks by name."""
 
-import mmengine
 import pytest
 from mmengine.hub import get_config
 
-import classroomkd_mm.mentors.mentor as mentor_module
-from classroomkd_mm.mentors import build_mentor
+import classroomkd_mm.mentors.settings as settings_module
+import classroomkd_mm.mentors.zoo as zoo_module
+from classroomkd_mm.mentors import MentorSettings
 from classroomkd_mm.mentors.zoo import look_up, zoo
 
 HRNET = 'td-hm_hrnet-w48_8xb32-210e_coco-256x192'
@@ -23,7 +23,7 @@ def test_both_libraries_networks_are_there_with_what_is_published():
 
 def test_names_without_weights_and_names_that_are_there_twice_are_refused():
     with pytest.raises(ValueError, match="zoo='hivit-tiny-p16_16xb64_in1k' has no published weig"):
-        build_mentor(dict(zoo='hivit-tiny-p16_16xb64_in1k'), 0, None)
+        MentorSettings.of(dict(zoo='hivit-tiny-p16_16xb64_in1k'), 0)
     with pytest.raises(ValueError, match='is in the model index more than once .mmpose::.*crowdp'):
         look_up('rtmpose-t_8xb256-420e_coco-256x192', 'm')
 
@@ -37,17 +37,27 @@ def test_an_unknown_name_suggests_the_nearest():
         look_up('qqqqqqqq', 'm')
 
 
-def test_a_mentor_by_name_takes_config_and_weights_from_the_index(demo_config, monkeypatch):
+def test_a_mentor_by_name_takes_config_and_weights_from_the_index(monkeypatch):
     loaded = []
     monkeypatch.setattr(
-        mentor_module, 'load_weights', lambda net, url, who, trusted: loaded.append(url)
+        settings_module, 'load_weights', lambda net, url, who, trusted: loaded.append(url)
     )
-    preprocessor = mmengine.model.ImgDataPreprocessor()
     name = 'td-hm_mobilenetv2_8xb64-210e_coco-256x192'
-    mentor = build_mentor(dict(zoo=name), 0, preprocessor)
-    assert mentor.name == name and loaded == [zoo()[name][0].weights]
-    assert type(mentor.network.backbone).__name__ == 'MobileNetV2'
-    build_mentor(dict(name='m', zoo=name, checkpoint=None), 0, preprocessor)
+    settings = MentorSettings.of(dict(zoo=name), 0)
+    network, _ = settings.build()
+    assert settings.name == name and loaded == [zoo()[name][0].weights]
+    assert type(network.backbone).__name__ == 'MobileNetV2'
+    MentorSettings.of(dict(name='m', zoo=name, checkpoint=None), 0).build()
     assert len(loaded) == 1
-    with pytest.raises(ValueError, match='takes name and either zoo, or config and checkpoint'):
-        build_mentor(dict(zoo=name, config={}), 0, preprocessor)
+    with pytest.raises(ValueError, match='exclude each other'):
+        MentorSettings.of(dict(zoo=name, config={}), 0)
+
+
+def test_a_library_that_is_not_installed_has_no_networks(tmp_path, monkeypatch):
+    (tmp_path / 'a_folder').mkdir()  # which Python takes for a package without a place
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(zoo_module, 'LIBRARIES', ('not_there', 'a_folder', 'mmpretrain'))
+    found = zoo.__wrapped__()
+    assert found and all(
+        model.config.startswith('mmpretrain::') for models in found.values() for model in models
+    )

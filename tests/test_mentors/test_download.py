@@ -4,15 +4,18 @@ import hashlib
 import os
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from classroomkd_mm.mentors import checkpoint, load_weights
-from classroomkd_mm.mentors.checkpoint import fetch, hash_in_name
+from classroomkd_mm.mentors import download
+from classroomkd_mm.mentors.checkpoint import load_weights
+from classroomkd_mm.mentors.download import fetch, hash_in_name
 
 SERVED = []
 
@@ -155,30 +158,35 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(server, monkeypatch):
     theirs, ours = nn.Linear(2, 2), nn.Linear(2, 2)
     name = publish(folder, theirs)
     load_weights(ours, f'{url}/{name}', 'mentor')
-    monkeypatch.setattr(checkpoint, 'FileLock', None)  # no lock is taken for a file that is there
+    monkeypatch.setattr(download, 'FileLock', None)  # no lock is taken for a file that is there
     load_weights(ours, f'{url}/{name}', 'mentor')
     assert torch.equal(ours.weight, theirs.weight)
 
 
 def test_a_server_that_falls_silent_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(checkpoint, 'SILENCE_S', 0.5)
+    monkeypatch.setattr(download, 'SILENCE_S', 0.5)
     name = publish(server[0], nn.Linear(2, 2))
     with pytest.raises(RuntimeError, match='cannot be downloaded: .*timed out'):
         load_weights(nn.Linear(2, 2), f'{server[1]}/silent/{name}', 'mentor')
 
 
+@contextmanager
+def _one_of_two_ranks(rank, folder):
+    """Be a rank of a run on this machine."""
+    os.environ['LOCAL_RANK'] = str(rank)
+    torch.distributed.init_process_group('gloo', f'file://{folder}/init', rank=rank, world_size=2)
+    yield
+    torch.distributed.destroy_process_group()  # else gloo's threads may abort the process
+
+
 def _fetch(rank, url, ready, alike):
     """One of two runs, or (``alike``) of two ranks of one run."""
-    if alike:
-        os.environ['LOCAL_RANK'] = str(rank)
-        torch.distributed.init_process_group(
-            'gloo', f'file://{ready}/init', rank=rank, world_size=2
-        )
-    (ready / str(rank)).touch()
-    while len(list(ready.glob('[01]'))) < 2:  # both set out together
-        time.sleep(0.01)
-    path = fetch(url, 'mentor')
-    assert torch.load(path)['state_dict']['weight'].shape == (2, 2)
+    with _one_of_two_ranks(rank, ready) if alike else nullcontext():
+        (ready / str(rank)).touch()
+        while len(list(ready.glob('[01]'))) < 2:  # both set out together
+            time.sleep(0.01)
+        path = fetch(url, 'mentor')
+        assert torch.load(path)['state_dict']['weight'].shape == (2, 2)
 
 
 @pytest.mark.parametrize('alike', [False, True], ids=['two runs', 'two ranks'])
@@ -188,6 +196,40 @@ def test_two_at_once_download_once(server, tmp_path, alike):
     arguments = (f'{server[1]}/slow/{name}', tmp_path / 'ready', alike)
     torch.multiprocessing.spawn(_fetch, arguments, nprocs=2)
     assert len(SERVED) == 1
+
+
+def _fail(rank, urls, folder):
+    said = []
+    with _one_of_two_ranks(rank, folder):
+        for url in urls:
+            with pytest.raises(RuntimeError) as error:
+                load_weights(nn.Linear(2, 2), url, 'mentor')
+            said.append(str(error.value))
+    (folder / f'{rank}.txt').write_text('\n'.join(said))
+
+
+def test_where_rank_0_cannot_download_every_rank_says_so(server, tmp_path):
+    folder, url = server
+    wrong = publish(folder, nn.Linear(2, 2), suffix='0badc0de')
+    stale = publish(folder, nn.Linear(2, 2))
+    # An old cut-off file in the way that rank 0 cannot replace: the other rank must not read it.
+    cached = tmp_path / 'cache/hub/checkpoints' / stale
+    cached.parent.mkdir(parents=True)
+    torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), cached)
+    Path(f'{cached}.lock').mkdir()
+    urls = [f'{url}/none.pth', f'{url}/{wrong}', f'{url}/{stale}']
+    torch.multiprocessing.spawn(_fail, (urls, tmp_path), nprocs=2)
+    first, second = ((tmp_path / f'{rank}.txt').read_text() for rank in (0, 1))
+    assert first == second
+    said = first.splitlines()
+    assert all('cannot be downloaded' in line and u in line for line, u in zip(said, urls))
+    assert '404' in said[0] and 'invalid hash value' in said[1] and '.lock' in said[2]
+
+
+def test_a_host_that_cannot_be_is_an_error_of_the_mentor(server):
+    url = f'http://{"a" * 70}.example/a.pth'
+    with pytest.raises(RuntimeError, match="mentor: checkpoint='http://aaa.*cannot be downloaded"):
+        fetch(url, 'mentor')
 
 
 @pytest.mark.parametrize(
