@@ -39,6 +39,13 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('--official', metavar='OUT', help="also write the authors' experiments")
+    parser.add_argument(
+        '--kd',
+        choices=['last', 'all'],
+        default='last',
+        help="who teaches in their experiments kdtX: the last teacher alone, as in the authors'\n"
+        'code (default), or all mentors, with equal weight; peers without a teacher all teach',
+    )
     return parser.parse_args(argv)
 
 
@@ -70,25 +77,41 @@ def classroom(
         f'{name}-{mentors[:i].count(name) + 1}' if mentors.count(name) > 1 else name
         for i, name in enumerate(mentors)
     ]
-    listed = ''.join(
-        f'        dict(name={name!r},\n'
-        f"             config='{FOLDER}/plain_{network}.py',\n"
-        f"             checkpoint='work_dirs/plain_{name}/epoch_240.pth'),\n"
-        for name, network in zip(names, mentors)
-    )
+    network = 'name' if names == list(mentors) else 'name.split("-")[0]'
     parts = ',\n'.join(f'    {key}={_call(value)}' for key, value in settings.items())
     return (
         f"_base_ = ['{base}/plain_{student}.py']\n"
         "custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]\n"
         "model = dict(\n    _delete_=True,\n    type='classroomkd_mm.ClassroomDistiller',\n"
-        '    student={{_base_.model}},\n'
-        f'    mentors=[\n{listed}    ],\n{parts})\n'
+        '    student=_base_.model,\n'
+        '    mentors=[\n'
+        f"        dict(name=name, config=f'{FOLDER}/plain_{{{network}}}.py',\n"
+        "             checkpoint=f'work_dirs/plain_{name}/epoch_240.pth')\n"
+        f'        for name in {tuple(names)!r}\n'
+        f'    ],\n{parts})\n'
     )
 
 
-def official(row: dict[str, str], base: str) -> str:
+def official_mentors(row: dict[str, str], kd: str = 'last') -> list[str]:
+    """Who teaches in one of the authors' experiments.
+
+    ``kdtX`` is for their code without switches, which distils from the last teacher alone; beside
+    the switches for a whole classroom it stops with an error. Where the experiment has no teacher,
+    all its peers teach here.
+
+    Args:
+        row: The experiment.
+        kd: ``all`` takes all mentors in the experiments ``kdtX`` as well.
+    """
+    teachers, peers = row['teachers'].split(), row['peers'].split()
+    if kd == 'last' and row['kd'].startswith('kdt') and teachers:
+        return teachers[-1:]
+    return [*teachers, *peers]
+
+
+def official(row: dict[str, str], base: str, kd: str = 'last') -> str:
     """One of the authors' experiments, with the switches of their code (docs/differences.md)."""
-    mentors = [*row['teachers'].split(), *row['peers'].split()]
+    mentors = official_mentors(row, kd)
     kind, _, number = row['kd'].rpartition('t')
     if not mentors or row['kd'] == 'none':
         text = f"_base_ = ['{base}/plain_{row['student']}.py']\n"
@@ -135,12 +158,14 @@ def files(folder: Path) -> dict[Path, str]:
     return made
 
 
-def official_files(out: Path) -> dict[Path, str]:
-    """The authors' experiments, by path."""
+def official_files(out: Path, kd: str = 'last') -> dict[Path, str]:
+    """The authors' experiments, by path; ``kd`` as in :func:`official_mentors`."""
     base = str(FOLDER.resolve())
     with (FOLDER / 'official.csv').open() as file:
         rows = list(csv.DictReader(file))
-    return {out / f'{row["experiment"].replace("/", "__")}.py': official(row, base) for row in rows}
+    return {
+        out / f'{row["experiment"].replace("/", "__")}.py': official(row, base, kd) for row in rows
+    }
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -148,7 +173,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     made = files(FOLDER)
     if args.official:
-        made.update(official_files(Path(args.official)))
+        made.update(official_files(Path(args.official), args.kd))
     for path, text in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

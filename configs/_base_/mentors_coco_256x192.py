@@ -1,31 +1,10 @@
 # MMPose's own COCO 256x192 networks and their published weights, strongest first.
 zoo = dict(
-    hrnet_w48=dict(
-        name='hrnet-w48',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w48_8xb32-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w48_8xb32-210e_coco-256x192-0e67c616_20220913.pth'),
-    hrnet_w32=dict(
-        name='hrnet-w32',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_8xb64-210e_coco-256x192-81c58e40_20220909.pth'),
-    vitpose_base=dict(
-        name='vitpose-base',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-base_8xb64-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_ViTPose-base_8xb64-210e_coco-256x192-216eae50_20230314.pth'),
-    res152=dict(
-        name='res152',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res152_8xb32-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_res152_8xb32-210e_coco-256x192-0345f330_20220928.pth'),
-    res101=dict(
-        name='res101',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res101_8xb64-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_res101_8xb64-210e_coco-256x192-065d3625_20220926.pth'),
-    res50=dict(
-        name='res50',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192-04af38ce_20220923.pth'),
-    litehrnet_30=dict(
-        name='litehrnet-30',
-        config='mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_litehrnet-30_8xb64-210e_coco-256x192.py',
-        checkpoint='https://download.openmmlab.com/mmpose/top_down/litehrnet/litehrnet30_coco_256x192-4176555b_20210626.pth'),
+    hrnet_w48=dict(name='hrnet-w48', zoo='td-hm_hrnet-w48_8xb32-210e_coco-256x192'),
+    hrnet_w32=dict(name='hrnet-w32', zoo='td-hm_hrnet-w32_8xb64-210e_coco-256x192'),
+    vitpose_base=dict(name='vitpose-base', zoo='td-hm_ViTPose-base_8xb64-210e_coco-256x192'),
+    res152=dict(name='res152', zoo='td-hm_res152_8xb32-210e_coco-256x192'),
+    res101=dict(name='res101', zoo='td-hm_res101_8xb64-210e_coco-256x192'),
+    res50=dict(name='res50', zoo='td-hm_res50_8xb64-210e_coco-256x192'),
+    litehrnet_30=dict(name='litehrnet-30', zoo='td-hm_litehrnet-30_8xb64-210e_coco-256x192'),
 )

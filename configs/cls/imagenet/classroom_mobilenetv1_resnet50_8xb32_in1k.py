@@ -1,13 +1,10 @@
 # MobileNet (V1) is timm's (pip install timm): MMPretrain has none. The schedule is ResNet's.
-_base_ = ['mmpretrain::resnet/resnet50_8xb32_in1k.py', '../../_base_/mentors_imagenet.py']
-custom_imports = dict(imports=['classroomkd_mm'])
-custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
-visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+_base_ = ['mmpretrain::resnet/resnet50_8xb32_in1k.py', '../../_base_/classroom_imagenet.py']
+custom_hooks = _base_.classroom.hooks
+visualizer = _base_.classroom.visualizer
 model = dict(
     _delete_=True,
-    type='classroomkd_mm.ClassroomDistiller',
+    **_base_.classroom.model,
     student=dict(type='TimmClassifier', model_name='mobilenetv1_100'),
-    mentors=[{{_base_.zoo.resnet50}}, {{_base_.zoo.mobilenet_v2}}, {{_base_.zoo.regnetx_400mf}}, {{_base_.zoo.densenet169}}],
-    knowledge_filter=dict(type='KnowledgeFilter', granularity='sample'),
-    mentoring=dict(type='AdaptiveMentoring', alpha=4.0),
-    distill_loss=dict(type='KLDistillLoss'))
+    mentors=[_base_.zoo.resnet50, _base_.zoo.mobilenet_v2, _base_.zoo.regnetx_400mf, _base_.zoo.densenet169],
+    mentoring=dict(type='AdaptiveMentoring', alpha=4.0))

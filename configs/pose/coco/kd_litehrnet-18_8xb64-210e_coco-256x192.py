@@ -1,2 +1,2 @@
 _base_ = ['aver_litehrnet-18_8xb64-210e_coco-256x192.py']
-model = dict(mentors=[{{_base_.zoo.hrnet_w48}}])
+model = dict(mentors=_base_.model.mentors[:1])

@@ -1,5 +1,2 @@
 _base_ = ['classroom_litehrnet-18_8xb64-210e_mpii-256x256.py']
-model = dict(
-    knowledge_filter=dict(_delete_=True, type='UniformFilter'),
-    mentoring=dict(_delete_=True, type='FixedMentoring', tau=1.0),
-    distill_loss=dict(loss_weight=0.03))
+model = dict(_delete_=True, **{**_base_.model, **_base_.aver})

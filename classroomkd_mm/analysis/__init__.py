@@ -1,0 +1,1 @@
+"""What the command line tools compute and print: studies over seeds, tables."""

@@ -1,0 +1,281 @@
+"""Check a classroom's mentors: what of each is adapted, or why it cannot teach.
+
+Also the command line of ``tools/mentors.py``, which searches, tells of and fetches mentors as well.
+"""
+
+import argparse
+import copy
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, DefaultScope
+from mmengine.utils import track_iter_progress
+
+from ..distiller import ClassroomDistiller
+from ..registry import MODELS
+from ..runs import is_classroom
+from .tables import Rows, markdown, text
+from .zoo import Wanted, download, found_table, info, search
+
+DESCRIPTION = 'Find mentors in the installed model indexes, check a classroom, fetch weights ahead.'
+EXAMPLES = """examples:
+  python tools/mentors.py search hrnet --dataset COCO --metric AP
+  python tools/mentors.py info td-hm_hrnet-w48_8xb32-210e_coco-256x192
+  python tools/mentors.py check configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py
+  python tools/mentors.py check configs/demo/classroom.py --zoo rtmpose --dataset COCO --batch 4
+  python tools/mentors.py download configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
+FACTS = ['keypoints shared', 'CPU ms per picture']
+# What a mentor's error says is for the user; any other kind of error says its own name as well.
+TOLD = (ValueError, TypeError, ImportError, FileNotFoundError)
+
+Settings = Mapping[str, Any]  # a mentor's entry in a config
+Dataset = Any  # any of MMEngine's, wrapped or not
+
+
+def build_classroom(cfg: Config, mentors: Optional[Sequence[Settings]] = None) -> Any:
+    """The classroom of a whole config, as the runner builds it.
+
+    MMPretrain's configs have ``data_preprocessor`` beside the model: it goes into the model.
+
+    Args:
+        cfg: The config.
+        mentors: Instead of the config's own.
+
+    Returns:
+        The :class:`ClassroomDistiller`, which is of the student's class as well.
+
+    Raises:
+        ValueError: Where the model is not a classroom, or a mentor does not fit.
+    """
+    if not is_classroom(cfg.model):
+        raise ValueError(f'the model is a {cfg.model.get("type")}, not a ClassroomDistiller')
+    model = copy.deepcopy(dict(cfg.model))
+    if mentors is not None:
+        model['mentors'] = list(mentors)
+    if 'data_preprocessor' in cfg:
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        return MODELS.build(model)
+
+
+def training_set(cfg: Config, who: str) -> Dataset:
+    """The training data of a whole config.
+
+    Raises:
+        ValueError: Where they are missing; ``who`` says what they are needed for.
+    """
+    if not cfg.get('train_dataloader'):
+        raise ValueError(f'{who} needs the training data: the config has no train_dataloader')
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+            return DATASETS.build(cfg.train_dataloader.dataset)
+    except (AssertionError, FileNotFoundError) as error:  # COCO's reader asserts
+        raise ValueError(f'{who} needs the training data: {error}') from error
+
+
+def first_samples(dataset: Dataset, size: int, who: str) -> dict[str, Any]:
+    """The first samples of a data set as a batch.
+
+    Raises:
+        ValueError: Where there are fewer; ``who`` names the setting.
+    """
+    if size > len(dataset):
+        raise ValueError(f'{who} {size}: there are {len(dataset)} training samples')
+    return pseudo_collate([dataset[i] for i in range(size)])
+
+
+class Trial:
+    """The first training samples of a config, to be taught by one mentor after another.
+
+    Args:
+        cfg: The config.
+        size: How many.
+
+    Raises:
+        ValueError: Where there are not so many.
+    """
+
+    def __init__(self, cfg: Config, size: int) -> None:
+        self.dataset = training_set(cfg, '--batch')
+        self.batch = first_samples(self.dataset, size, '--batch')
+
+    def teach(self, model: ClassroomDistiller) -> list[str]:
+        """How many keypoints a lone mentor shares, and CPU milliseconds of its forward per picture.
+
+        Raises:
+            ValueError: Where the mentor does not fit the data, or its outputs are not finite.
+        """
+        model.prepare(self.dataset)
+        data = model.data_preprocessor(copy.deepcopy(self.batch), True)
+        model(**data, mode='loss')
+        mentor, bridge = model.members[0]
+        started = time.process_time()  # of this process alone, whatever else the machine does
+        if not mentor(data['inputs']).finite:
+            raise ValueError('its outputs are not finite: it would be muted')
+        seconds = time.process_time() - started
+        known = bridge.known
+        shared = 'all' if known is None or known.all() else f'{known.sum()} of {len(known)}'
+        return [shared, f'{1000 * seconds / len(data["inputs"]):.0f}']
+
+
+def check(cfg: Config, mentors: Sequence[Settings], batch: Optional[int] = None) -> Rows:
+    """Rows of mentors: what is adapted, or why one cannot teach.
+
+    Each is built as a run would build it, but nothing is downloaded: weights are random unless they
+    are a file on this machine.
+
+    Args:
+        cfg: The classroom's config.
+        mentors: Their entries, as :func:`listed` or :func:`published` give them.
+        batch: Let each also teach so many of the config's training pictures, once.
+
+    Raises:
+        ValueError: Where there are no mentors, or two of one name, or no data for ``batch``.
+    """
+    names = [settings['name'] for settings in mentors]
+    if not mentors or len(set(names)) < len(names):
+        raise ValueError(f'there must be mentors, of different names, to check; got {names}')
+    build_classroom(cfg, [])  # the student's own faults are not the mentors'
+    trial = Trial(cfg, batch) if batch else None
+    head = ['mentor', 'fits', *(FACTS if trial else []), 'adapted, or why not']
+    return [head, *(_row(cfg, s, trial) for s in track_iter_progress(mentors, file=sys.stderr))]
+
+
+def _row(cfg: Config, settings: Settings, trial: Optional[Trial]) -> list[str]:
+    try:
+        weights, notes = _weights(settings)
+        model = build_classroom(cfg, [{**settings, 'checkpoint': weights}])
+        facts = trial.teach(model) if trial else []
+        mentor, bridge = model.members[0]  # after the trial: joined with the data set
+        adapted = ', '.join([*mentor.view.adaptations, *bridge.adaptations, *notes]) or '-'
+        return [settings['name'], 'yes', *facts, adapted]
+    except Exception as error:  # whatever it is, it is this mentor's row
+        why = '' if isinstance(error, TOLD) else f'{type(error).__name__}: '
+        why += ' '.join(str(error).split())
+        return [settings['name'], 'NO', *('-' for _ in FACTS if trial), why]
+
+
+def _weights(settings: Settings) -> tuple[Optional[str], list[str]]:
+    """A mentor's checkpoint where it is a file on this machine, else what to know of it."""
+    checkpoint = settings.get('checkpoint')
+    if checkpoint is None or re.match('https?://', checkpoint):
+        return None, []
+    if not Path(checkpoint).expanduser().is_file():
+        return None, [f'weights not there yet: {checkpoint}']
+    return checkpoint, []
+
+
+def listed(cfg: Config) -> list[Settings]:
+    """The mentors of a config, each with the name that logs will call it by."""
+    return [
+        {'name': settings.get('zoo', f'mentor{position}'), **settings}
+        for position, settings in enumerate(cfg.model.get('mentors', []))
+    ]
+
+
+def published(cfg: Config, wanted: Wanted) -> list[Settings]:
+    """Published networks as mentors of a config's student; pose mentors with ``letterbox=True``.
+
+    Raises:
+        ValueError: Where there are none.
+    """
+    pad = dict(letterbox=True) if cfg.get('default_scope') == 'mmpose' else {}
+    names = dict.fromkeys(network.name for network in search(wanted))
+    return [dict(name=name, zoo=name, **pad) for name in names]
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The command line of ``tools/mentors.py``."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    finder = commands.add_parser('search', help='published networks, best first')
+    finder.add_argument(
+        'words', nargs='*', metavar='WORD', help='all must be in the name (regular expressions)'
+    )
+    _add_filters(finder)
+    teller = commands.add_parser(
+        'info', help='one network: input, codec, normalisation, metric, URL'
+    )
+    teller.add_argument('name')
+    _add_check(
+        commands.add_parser('check', help="a classroom's mentors: what is adapted, or why not")
+    )
+    bringer = commands.add_parser('download', help='fetch weights ahead, for machines without net')
+    bringer.add_argument('names', nargs='+', help='zoo names or classroom configs')
+    args = parser.parse_args(argv)
+    filtered = args.command == 'check' and (args.task or args.dataset or args.metric)
+    if filtered and args.words is None:
+        parser.error('--task, --dataset and --metric choose published networks: add --zoo')
+    return args
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config')
+    parser.add_argument(
+        '--zoo',
+        nargs='*',
+        dest='words',
+        metavar='WORD',
+        help="check published networks instead of the config's mentors, with letterbox=True:\n"
+        'those whose name has all the words (regular expressions), of --task and --dataset',
+    )
+    _add_filters(parser)
+    parser.add_argument(
+        '--batch',
+        type=positive,
+        metavar='N',
+        help="let each teach N of the config's training samples once, with random weights",
+    )
+    parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--task', default='', help="e.g. 'Body 2D Keypoint'")
+    parser.add_argument('--dataset', default='', help='e.g. COCO, ImageNet-1k')
+    parser.add_argument('--metric', help='only with this published metric, best first, e.g. AP')
+
+
+def positive(argument: str) -> int:
+    """A positive number of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: Where it is another.
+    """
+    if int(argument) < 1:
+        raise argparse.ArgumentTypeError(f'{argument} is not a positive number')
+    return int(argument)
+
+
+def _rows(args: argparse.Namespace) -> Rows:
+    """What a command prints."""
+    if args.command == 'info':
+        return info(args.name)
+    if args.command == 'download':
+        return download(args.names)
+    wanted = Wanted(args.words or (), args.task, args.dataset, args.metric)
+    if args.command == 'search':
+        return found_table(search(wanted), wanted.metric)
+    cfg = Config.fromfile(args.config)
+    return check(cfg, listed(cfg) if args.words is None else published(cfg, wanted), args.batch)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run one command of ``tools/mentors.py``; 1 where a mentor of ``check`` does not fit."""
+    args = parse_args(argv)
+    try:
+        rows = _rows(args)
+    except (ValueError, RuntimeError, FileNotFoundError, re.error) as error:
+        raise SystemExit(str(error)) from error
+    print(text(rows))
+    if getattr(args, 'out', None):
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(markdown(rows) + '\n')
+    return int(args.command == 'check' and any(row[1] == 'NO' for row in rows))

@@ -1,0 +1,227 @@
+"""Compare what a classroom reads from its pose mentors with their own stock inference.
+
+Every mentor sees the first people of the config's training data twice, without augmentation: as in
+the classroom (the student's crop, adapted), and through `mmpose.apis.inference_topdown` (its own
+pipeline, from the picture; no flip). The table says how far apart the keypoints are that are
+labelled and that it has, in the student's heatmap pixels or SimCC bins: those that are scored, read
+from its own output, and those that are taught, read from its output in the student's form. A mentor
+that is carried over wrongly shows here; one whose weights are random only shows noise.
+"""
+
+import argparse
+import copy
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import DefaultScope
+from mmengine.utils import track_iter_progress
+from torch import Tensor
+
+from ..mentors import Mentor, MentorSettings
+from ..mentors.checkpoint import read_checkpoint
+from ..mentors.download import fetch
+from ..tasks.pose import PoseTask
+from ..tasks.pose.bridge import PoseBridge
+from .check import build_classroom, training_set
+from .tables import Rows, text
+
+EXAMPLE = """example:
+  python tools/compare_mentors.py configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
+# Sharp enough that a heatmap's distribution has a peak, whatever the config's own loss is.
+LOSS = dict(type='KLDistillLoss', beta=10.0)
+
+
+class Crops:
+    """The student's crops of people, and where a point of the picture is in them.
+
+    Args:
+        dataset: Of people; its pipeline is replaced.
+        pipeline: One that crops without augmentation.
+    """
+
+    def __init__(self, dataset: Any, pipeline: Sequence[Mapping[str, Any]]) -> None:
+        self.dataset = dataset
+        self.dataset.pipeline = Compose(pipeline)
+        self.udp = any(t['type'] == 'TopdownAffine' and t.get('use_udp') for t in pipeline)
+
+    def to_input(self, points: np.ndarray, meta: Mapping[str, Any]) -> np.ndarray:
+        """Points ``(K, 2)`` of the picture in the student's input."""
+        from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
+
+        warp = get_udp_warp_matrix if self.udp else get_warp_matrix
+        matrix = warp(meta['input_center'], meta['input_scale'], 0.0, meta['input_size'])
+        return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def make_stock(mentor: Mentor, settings: MentorSettings) -> None:
+    """Leave a mentor's network as ``mmpose.apis.init_model`` does, but for the flip test.
+
+    Args:
+        mentor: Its network is changed in place.
+        settings: What the classroom's config says of it.
+
+    Raises:
+        ValueError: Where neither its config nor its checkpoint has what stock inference needs.
+    """
+    network: Any = mentor.network
+    cfg = mentor.config if isinstance(mentor.config, Config) else Config(mentor.config)
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    if not dataset.get('pipeline'):
+        raise ValueError(
+            f'mentor {mentor.name!r}: its config has no test_dataloader.dataset.pipeline, which '
+            'stock inference uses; give its whole config'
+        )
+    network.cfg = cfg
+    network.dataset_meta = _dataset_meta(cfg, settings)
+    network.test_cfg = {**(network.test_cfg or {}), 'flip_test': False}
+
+
+def _dataset_meta(cfg: Config, settings: MentorSettings) -> Mapping[str, Any]:
+    """The metainfo of the data that a mentor was trained on."""
+    from mmpose.apis.inference import dataset_meta_from_config
+
+    meta = dataset_meta_from_config(cfg) or _meta_in_checkpoint(settings)
+    if not meta:
+        # MMPose itself would take it for a network of COCO's keypoints.
+        raise ValueError(
+            f'mentor {settings.name!r}: neither its config nor its checkpoint names the data set '
+            'that stock inference must know; give train_dataloader.dataset of a known type, or '
+            'with metainfo, in its config'
+        )
+    return meta
+
+
+def _meta_in_checkpoint(settings: MentorSettings) -> Mapping[str, Any]:
+    """The metainfo that MMPose's runner keeps beside the weights; empty where there is none."""
+    if settings.checkpoint is None:
+        return {}
+    who = f'mentor {settings.name!r}'
+    remote = re.match('https?://', settings.checkpoint)
+    path = fetch(settings.checkpoint, who) if remote else Path(settings.checkpoint).expanduser()
+    content = read_checkpoint(path, who, settings.trusted)
+    meta = content.get('meta') if isinstance(content, dict) else None
+    return (meta or {}).get('dataset_meta') or {}
+
+
+def stock_keypoints(mentor: Mentor, bridge: PoseBridge, sample: Any) -> np.ndarray:
+    """The student's keypoints ``(K, 2)`` in the picture; where the mentor lacks one, any."""
+    from mmpose.apis import inference_topdown
+
+    (found,) = inference_topdown(mentor.network, sample.img_path, sample.gt_instances.bboxes)
+    keypoints = found.pred_instances.keypoints[0]
+    return keypoints if bridge.index is None else keypoints[bridge.index.numpy()]
+
+
+def classroom_keypoints(mentor: Mentor, bridge: PoseBridge, inputs: Tensor) -> np.ndarray:
+    """Keypoints ``(2, K, 2)`` in the student's input: as they are scored, as they are taught."""
+    reading = bridge.read(mentor(inputs))
+    taught = [part.softmax(-1) for part in reading.parts]
+    if len(taught) == 1:
+        taught = [taught[0].unflatten(-1, bridge.target.size[::-1])]
+    read = (reading.guess[0], bridge.target.keypoints(taught)[0])
+    return np.stack([points.numpy() for points in read])
+
+
+def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
+    """How far apart each mentor's keypoints are.
+
+    Args:
+        cfg: A classroom's config, with training data and a pipeline for validation.
+        people: How many are looked at; all where there are fewer.
+
+    Returns:
+        ``(2, n)`` by the mentor's name, scored and taught: distances of n keypoints, in the
+        student's heatmap pixels or SimCC bins.
+
+    Raises:
+        ValueError: Where it is not a classroom of pose estimation, or config or mentors lack what
+            the comparison needs.
+    """
+    if not cfg.get('val_dataloader') or not cfg.get('train_dataloader'):
+        raise ValueError('the config needs train_dataloader (people) and val_dataloader (pipeline)')
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        model = _stock_classroom(cfg)
+        crops = Crops(_shown(cfg, model), cfg.val_dataloader.dataset.pipeline)
+        far: dict[str, list[np.ndarray]] = {mentor.name: [] for mentor in model.mentors}
+        for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
+            packed = crops.dataset[i]
+            inputs = model.data_preprocessor(pseudo_collate([packed]), False)['inputs']
+            for mentor, bridge in model.members:
+                far[mentor.name].append(
+                    _apart(mentor, bridge, inputs, packed['data_samples'], crops)
+                )
+    return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
+
+
+def _stock_classroom(cfg: Config) -> Any:
+    """The classroom, each of its mentors ready for stock inference."""
+    cfg = copy.deepcopy(cfg)
+    cfg.model.distill_loss = dict(LOSS)
+    model = build_classroom(cfg).eval()
+    if not isinstance(model.task, PoseTask):
+        raise ValueError('the classroom is not one of pose estimation')
+    for position, mentor in enumerate(model.mentors):
+        entry = cfg.model.mentors[position]
+        make_stock(mentor, MentorSettings.of(entry, position, model.task.mentor_settings))
+    return model
+
+
+def _shown(cfg: Config, model: Any) -> Any:
+    """The training data, which the mentors have been joined with."""
+    dataset = training_set(cfg, 'the comparison')
+    model.prepare(dataset)
+    return dataset
+
+
+def _apart(
+    mentor: Mentor, bridge: PoseBridge, inputs: Tensor, sample: Any, crops: Crops
+) -> np.ndarray:
+    """Distances ``(2, n)`` of a person's n keypoints that are labelled and that the mentor has."""
+    stock = crops.to_input(stock_keypoints(mentor, bridge, sample), sample.metainfo)
+    ours = classroom_keypoints(mentor, bridge, inputs)
+    kept = sample.gt_instances.keypoints_visible[0] > 0
+    if bridge.known is not None:
+        kept = kept & bridge.known.numpy()
+    return np.linalg.norm((ours - stock) / bridge.target.scale, axis=-1)[:, kept]
+
+
+def table(far: Mapping[str, np.ndarray]) -> Rows:
+    """Rows of median, 90 % quantile and the share within half a pixel, scored and taught."""
+    measures = ('median', '90 %', 'within 0.5')
+    rows = [['mentor', 'keypoints', *(f'{k} {m}' for k in ('scored', 'taught') for m in measures)]]
+    for name, apart in far.items():
+        row = [name, str(apart.shape[1])]
+        for values in apart:
+            numbers = ['-'] * 3
+            if len(values):
+                median, ninety = np.quantile(values, [0.5, 0.9])
+                numbers = [f'{median:.2f}', f'{ninety:.2f}', f'{(values <= 0.5).mean():.0%}']
+            row.extend(numbers)
+        rows.append(row)
+    return rows
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument('config', help='classroom config')
+    parser.add_argument('--people', type=int, default=32, help='how many (default 32)')
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Print the table."""
+    args = parse_args(argv)
+    try:
+        print(text(table(compare(Config.fromfile(args.config), args.people))))
+    except (ValueError, RuntimeError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from error
+    return 0
