@@ -4,12 +4,24 @@ from . import (
     backbones,  # noqa: F401  (registers them)
     compat,  # noqa: F401  (first: it is what lets MMPose import)
 )
-from .distillers import ClassroomDistiller
-from .filters import ConfidenceFilter, EntropyFilter, KnowledgeFilter, UniformFilter
+from .distiller import ClassroomDistiller
 from .hooks import ClassroomHook, MentorEvalHook
-from .losses import DISTDistillLoss, DKDDistillLoss, KLDistillLoss, MSEDistillLoss
-from .mentoring import AdaptiveMentoring, DTKDMentoring, FixedMentoring
-from .scorers import OKSScorer, PCKScorer, TrueClassScorer
+from .parts import (
+    AdaptiveMentoring,
+    ConfidenceFilter,
+    DISTDistillLoss,
+    DKDDistillLoss,
+    DTKDMentoring,
+    EntropyFilter,
+    FixedMentoring,
+    KLDistillLoss,
+    KnowledgeFilter,
+    MSEDistillLoss,
+    OKSScorer,
+    PCKScorer,
+    TrueClassScorer,
+    UniformFilter,
+)
 from .version import __version__
 
 __all__ = [

@@ -1,16 +1,29 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.hooks.checkpoint_hook import CheckpointHook
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
 
+from ..distiller import ClassroomDistiller
+from ..members import Member
 from ..registry import HOOKS
-from .classroom_hook import distiller_of, same_random_state
+from ..runs import same_random_state
+from .classroom_hook import distiller_of
+
+# Beside MMEngine's own: errors in pixels, millimetres or shares of a length.
+ERRORS = ('nme', 'epe', 'mpjpe', 'mrrpe', 'error')
+
+
+def is_error(metric: str) -> bool:
+    """Whether a metric is better when it is smaller, by its name as MMEngine's hooks do."""
+    keys = (*CheckpointHook._default_less_keys, *ERRORS)
+    return any(key in metric.split('/')[-1].lower() for key in keys)
 
 
 @HOOKS.register_module()
@@ -22,15 +35,24 @@ class MentorEvalHook(Hook):
     Args:
         min_metric: Training does not start where a mentor is below this.
         metric: The metric compared, e.g. 'coco/AP'; the first that the evaluator reports if None.
+        max_metric: Training does not start where a mentor is above this: for errors (NME, EPE,
+            MPJPE), which are better when smaller.
 
     Raises:
-        RuntimeError: Before training, where a mentor is below ``min_metric``.
-        ValueError: Before training, where the run has no val loop or the metric is unknown.
+        RuntimeError: Before training, where a mentor is beyond the bound.
+        ValueError: Before training, where the run has no val loop, the metric is unknown, or the
+            bound is on its wrong side.
     """
 
-    def __init__(self, min_metric: Optional[float] = None, metric: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        min_metric: Optional[float] = None,
+        metric: Optional[str] = None,
+        max_metric: Optional[float] = None,
+    ) -> None:
         self.min_metric = min_metric
         self.metric = metric
+        self.max_metric = max_metric
 
     def before_train(self, runner: Runner) -> None:
         """Evaluate, unless the run is resumed."""
@@ -45,21 +67,25 @@ class MentorEvalHook(Hook):
             )
         with same_random_state():
             # Which of a mentor's classes or keypoints are the data set's is known only now.
-            model.task.check_data(model.scorer, runner.train_dataloader.dataset)
-            table = {mentor.name: self._evaluate(runner, model, mentor) for mentor in model.mentors}
+            model.prepare(runner.train_dataloader.dataset)
+            table = {m[0].name: self._evaluate(runner, model, m) for m in model.members}
         runner.logger.info(format_table(table))
         for name, metrics in table.items():
             self._check(name, metrics)
 
     @torch.no_grad()
-    def _evaluate(self, runner: Runner, model: Any, mentor: Any) -> dict[str, float]:
+    def _evaluate(
+        self, runner: Runner, model: ClassroomDistiller, member: Member
+    ) -> dict[str, float]:
+        mentor, bridge = member
         dataloader, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
         evaluator.dataset_meta = dataloader.dataset.metainfo
         runner.logger.info(f'MentorEvalHook: evaluating mentor {mentor.name!r}')
         bar = ProgressBar(len(dataloader)) if is_main_process() else None
         for batch in dataloader:
             data = model.data_preprocessor(batch, False)
-            predictions = mentor.predict(data['inputs'], data['data_samples'])
+            inputs, samples = mentor.view(data['inputs']), data['data_samples']
+            predictions = bridge.predict(mentor.network, inputs, samples)
             evaluator.process(data_samples=predictions, data_batch=batch)
             if bar:
                 bar.update()
@@ -68,15 +94,37 @@ class MentorEvalHook(Hook):
         return {key: float(value) for key, value in metrics.items() if np.ndim(value) == 0}
 
     def _check(self, name: str, metrics: dict[str, float]) -> None:
-        metric = self.metric or next(iter(metrics))
-        if metric not in metrics:
+        if self.metric is not None and self.metric not in metrics:
             raise ValueError(
-                f'MentorEvalHook.metric={metric!r} is not reported; choose one of {sorted(metrics)}'
+                f'MentorEvalHook.metric={self.metric!r} is not reported; choose one of '
+                f'{sorted(metrics)}'
             )
-        if self.min_metric is not None and not metrics[metric] >= self.min_metric:
+        bounds = dict(min_metric=self.min_metric, max_metric=self.max_metric)
+        for setting, bound in bounds.items():
+            if bound is not None:
+                self._check_bound(name, metrics, setting, bound)
+
+    def _check_bound(
+        self, name: str, metrics: dict[str, float], setting: str, bound: float
+    ) -> None:
+        metric = self.metric or next(iter(metrics), None)
+        if metric is None:
+            raise ValueError(
+                f'MentorEvalHook.{setting}={bound} has nothing to be compared with: the evaluator '
+                'reports no single number'
+            )
+        lower = setting == 'min_metric'
+        if is_error(metric) == lower:
+            better, other = ('smaller', 'max_metric') if lower else ('larger', 'min_metric')
+            raise ValueError(
+                f'MentorEvalHook.{setting}={bound}: {metric} is better when it is {better}; use '
+                f'{other}'
+            )
+        value = metrics[metric]
+        if not (value >= bound if lower else value <= bound):  # NaN is neither
             raise RuntimeError(
-                f'mentor {name!r} reaches {metric}={metrics[metric]:.4g}, below '
-                f'MentorEvalHook.min_metric={self.min_metric}: did its weights load, and do its '
+                f'mentor {name!r} reaches {metric}={value:.4g}, {"below" if lower else "above"} '
+                f'MentorEvalHook.{setting}={bound}: did its weights load, and do its '
                 'keypoints and normalisation fit the data?'
             )
 

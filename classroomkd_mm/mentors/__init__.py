@@ -1,6 +1,8 @@
-"""Frozen networks and what adapts them to the student's inputs."""
+"""Frozen networks, and what they see of the student's inputs. They know nothing of tasks."""
 
 from .checkpoint import load_weights
-from .mentor import Classroom, Mentor, as_float, build_mentor
+from .mentor import Mentor
+from .settings import MentorSettings
+from .view import Convention, InputView
 
-__all__ = ['Classroom', 'Mentor', 'as_float', 'build_mentor', 'load_weights']
+__all__ = ['Convention', 'InputView', 'Mentor', 'MentorSettings', 'load_weights']

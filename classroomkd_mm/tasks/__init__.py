@@ -1,18 +1,31 @@
 """What the method must know of a task."""
 
+from typing import Any
+
 from torch import nn
 
-from .base import Task
-from .classification import ClassificationTask, is_classifier
+from ..registry import TASKS
+from .base import Bridge, Task
+from .classification import ClassificationTask
 from .pose import PoseTask
 
-__all__ = ['ClassificationTask', 'PoseTask', 'Task', 'build_task']
+__all__ = ['Bridge', 'ClassificationTask', 'PoseTask', 'Task', 'build_task']
 
 
-def build_task(student: nn.Module) -> Task:
-    """The task that a stock model solves.
+def build_task(student: nn.Module, sharpness: float = 1.0) -> Task[Any]:
+    """The task that a stock model solves: the last one registered that fits it.
+
+    Args:
+        student: The model.
+        sharpness: What turns its outputs into natural logits for the distillation loss.
 
     Raises:
-        ValueError: Where it is none of those that are known.
+        ValueError: Where it is none of those that are known, and the task's own.
     """
-    return ClassificationTask(student) if is_classifier(student) else PoseTask(student)
+    for task in reversed(list(TASKS.module_dict.values())):
+        if task.fits(student):
+            return task(student, sharpness)
+    raise ValueError(
+        f'student={type(student).__name__} fits none of the tasks {sorted(TASKS.module_dict)}: it '
+        "must be one of MMPose's or MMPretrain's models, or its task be registered (custom_imports)"
+    )

@@ -1,52 +1,183 @@
-"""What the tasks have in common."""
+"""What a task owes to the method, and what a mentor is in its eyes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Optional
+from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
 from torch import Tensor, nn
 
+from ..parts import DistillLoss, Filter, Metainfo, Scorer
+from ..structures import Answer, Reading, Resize, Scores
+from .heads import Output
 
-@contextmanager
-def replayed(head: nn.Module, output: Tensor) -> Iterator[None]:
-    """Let ``head.loss`` see an output that is already computed instead of computing it again."""
-    head.forward = lambda feats: output
-    try:
-        yield
-    finally:
-        del head.forward
+Samples = Sequence[Any]  # of the library's own class: PoseDataSample, DataSample
+Truth = TypeVar('Truth')
 
 
-class Task:
-    """What the method must know of a task.
+@dataclass(frozen=True, eq=False)
+class Bridge(ABC):
+    """A mentor in a task's eyes: how its answer reads in the student's terms. A value.
+
+    Attributes:
+        name: The mentor's, for errors.
+        adaptations: What is carried over between mentor and student, in words.
+        resize: What the student's inputs must become before the mentor sees them; None if nothing.
+    """
+
+    name: str
+    adaptations: tuple[str, ...]
+    resize: Resize | None
+
+    @property
+    def known(self) -> Tensor | None:
+        """Which of the student's K keypoints the mentor has, bool ``(K,)``; None if all."""
+        return None
+
+    def joined(self, metainfo: Metainfo) -> Bridge:
+        """The bridge to a data set: whose keypoints or classes are joined by name. Itself if none.
+
+        Raises:
+            ValueError: Where mentor and data set have too little in common.
+        """
+        return self
+
+    def moved(self, fn: Callable[[Tensor], Tensor]) -> Bridge:
+        """The bridge on another device or in another precision (``nn.Module._apply``)."""
+        return self
+
+    @abstractmethod
+    def read(self, answer: Answer) -> Reading:
+        """A mentor's answer in the student's terms, without gradient.
+
+        Raises:
+            RuntimeError: Where it takes :meth:`joined` to know what the answer is about.
+        """
+
+    @abstractmethod
+    def predict(self, network: nn.Module, inputs: Tensor, data_samples: Samples) -> Samples:
+        """The mentor's own predictions, as ``mode='predict'`` gives, of the student's things.
+
+        Args:
+            network: The mentor's.
+            inputs: As the network wants them.
+            data_samples: As the student sees them; given back as they were.
+        """
+
+
+class Task(ABC, Generic[Truth]):
+    """What the method must know of a task. The student's own network is handed in each time.
+
+    Args:
+        student: The stock model.
+        sharpness: What turns its outputs into natural logits for the distillation loss.
+
+    Raises:
+        ValueError: Where the student is not one that can learn this way.
 
     Attributes:
         default_scorer: Config of the scorer that fits.
         truth: The kind of ground truth that a scorer for this task takes.
-        dataset_meta: The training set's metainfo, once it is known.
+        mentor_settings: Settings of a mentor that only this task knows, with what they are for.
+        networks: What its networks are called in errors.
+        has_target: Whether a sample has a true class.
+        keypoints: K, 1 where a sample is one distribution.
+        places: D, the size of a distribution, or any number where it is not known.
+        metainfo: The data set's; empty until it is known.
     """
 
-    default_scorer: dict[str, Any]
-    truth: type
-    dataset_meta: Optional[dict] = None
+    default_scorer: ClassVar[dict[str, Any]]
+    truth: ClassVar[type]
+    mentor_settings: ClassVar[frozenset[str]] = frozenset()
+    networks: ClassVar[str] = 'networks of another task'
+    has_target: ClassVar[bool] = False
+    keypoints: int = 1
+    places: int = 4
 
-    def meet(self, data_samples: Sequence[Any]) -> None:
-        """Look at a batch before its lesson; nothing by default."""
+    def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
+        self.sharpness = sharpness
+        self.metainfo: Metainfo = {}
 
-    def check_filter(self, knowledge_filter: nn.Module) -> None:
-        """Refuse a filter whose task weights the student's loss cannot take; none by default."""
+    @classmethod
+    @abstractmethod
+    def fits(cls, student: nn.Module) -> bool:
+        """Whether a model is one of this task's."""
 
-    def check_loss(self, distill_loss: nn.Module) -> None:
-        """Refuse a loss that cannot compare what the members give; none by default."""
+    @abstractmethod
+    def bridge(
+        self, name: str, network: nn.Module, config: Any, settings: Mapping[str, Any]
+    ) -> Bridge:
+        """What a mentor is in this task's eyes.
 
-    def check_scorer(self, scorer: nn.Module) -> None:
+        Args:
+            name: Its name, for errors.
+            network: It.
+            config: Its config, whole or only the model's.
+            settings: Those of ``mentor_settings`` that are set.
+
+        Raises:
+            ValueError: Where it cannot teach the student, with both sides' values.
+        """
+
+    @abstractmethod
+    def forward(self, student: nn.Module, inputs: Tensor) -> tuple[Any, Output]:
+        """What the student's head was given, and its output, with gradient."""
+
+    @abstractmethod
+    def read(self, output: Output) -> Reading:
+        """The student's output, as scorer and loss see it, with gradient."""
+
+    @abstractmethod
+    def ground_truth(self, data_samples: Samples, device: torch.device) -> Truth:
+        """What a batch's samples know; what is missing is None."""
+
+    @abstractmethod
+    def task_loss(
+        self,
+        student: nn.Module,
+        feats: Any,
+        output: Output,
+        data_samples: Samples,
+        weight: Tensor | None,
+    ) -> dict[str, Any]:
+        """The student's own losses, each sample weighted by ``weight`` (N,); all alike if None."""
+
+    @abstractmethod
+    def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
+        """Look at a data set before training.
+
+        Raises:
+            ValueError: Where it lacks what the scorer needs, or does not fit the student.
+        """
+
+    def find_metainfo(self, data_samples: Samples) -> Metainfo:
+        """The data set's metainfo where nobody has handed it over; empty if samples do not say."""
+        return {}
+
+    def score(
+        self, scorer: Scorer[Truth], readings: Sequence[Reading], bridges: Sequence[Bridge],
+        truth: Truth,
+    ) -> Scores:  # fmt: skip
+        """Score the student, the first of ``readings``, and all mentors."""
+        return scorer(torch.stack([r.guess.detach() for r in readings]), truth, self.metainfo)
+
+    def check_scorer(self, scorer: Scorer[Any]) -> None:
         """Refuse another task's scorer.
 
         Raises:
             ValueError: Naming the scorer and one that fits.
         """
-        if getattr(scorer, 'truth', self.truth) is not self.truth:
+        if scorer.truth is not self.truth:
             raise ValueError(
                 f'scorer={type(scorer).__name__} does not fit the student; use '
                 f'{self.default_scorer["type"]}'
             )
+
+    def check_filter(self, knowledge_filter: Filter) -> None:
+        """Refuse a filter whose task weights the student's loss cannot take; none by default."""
+
+    def check_loss(self, distill_loss: DistillLoss, bridges: Sequence[Bridge]) -> None:
+        """Refuse a loss that cannot compare what the members give; none by default."""

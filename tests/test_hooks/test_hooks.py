@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from classroomkd_mm.hooks.classroom_hook import summarise
 
 
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
@@ -29,17 +28,6 @@ def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, tra
     assert {'classroom/small/temperature', 'classroom/student_score', 'loss_distill'} <= set(
         events.Tags()['scalars']
     )
-
-
-def test_the_mean_temperature_is_one_over_lessons_not_batches():
-    # Batch 1: half active at tau 3; batch 2: nobody.
-    means = {
-        'classroom/m/active': 0.25,
-        'classroom/m/temperature': (0.5 * 3 + 0) / 2,
-        'classroom/m/muted': 1.0,
-    }
-    record = summarise(means, ['m'])['mentors']['m']
-    assert record['temperature'] == 3.0 and record['muted_batches'] == 1
 
 
 def with_eval(cfg, **settings):

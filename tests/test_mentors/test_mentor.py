@@ -4,14 +4,12 @@ import itertools
 
 import pytest
 import torch
-from mmengine.registry import MODELS as ROOT_MODELS
 from mmpose.models import PoseDataPreprocessor
 from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
-from torch import nn
 
-from classroomkd_mm.mentors import Mentor, build_mentor
-from classroomkd_mm.tasks import PoseTask
+from classroomkd_mm.mentors import Convention, InputView, MentorSettings
+from classroomkd_mm.registry import MODELS
 
 CONVENTIONS = [
     dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
@@ -30,9 +28,8 @@ def seen_by(preprocessor, image):
 def test_every_pairing_of_normalisations_is_exact(student, mentor):
     image = torch.randint(0, 256, (3, 6, 5), dtype=torch.uint8)
     ours, theirs = PoseDataPreprocessor(**student), PoseDataPreprocessor(**mentor)
-    network = nn.Module()
-    network.data_preprocessor = theirs
-    adapted = Mentor('m', network, ours).adapt(seen_by(ours, image))
+    view = InputView.between(Convention.of(ours, 'bgr'), Convention.of(theirs, 'bgr'))
+    adapted = view(seen_by(ours, image))
     want = seen_by(theirs, image)
     torch.testing.assert_close(adapted, want, atol=2e-4, rtol=1e-5)
 
@@ -41,7 +38,7 @@ def test_every_pairing_of_normalisations_is_exact(student, mentor):
 def test_a_config_that_is_not_there_names_the_mentor(config):
     settings = dict(name='m', config=config, checkpoint=None)
     with pytest.raises(FileNotFoundError, match=f"mentor 'm': config='{config}' does not exist"):
-        build_mentor(settings, 0, PoseDataPreprocessor())
+        MentorSettings.of(settings, 0).build()
 
 
 def test_a_mentor_of_another_input_size_predicts_in_the_picture(demo_config, people):
@@ -50,16 +47,17 @@ def test_a_mentor_of_another_input_size_predicts_in_the_picture(demo_config, peo
     cfg['head']['decoder'].update(input_size=(96, 128), heatmap_size=(24, 32))
     student.val_dataloader.dataset.pipeline[-1].pack_transformed = True
     dataset = DATASETS.build(student.val_dataloader.dataset)
-    task = PoseTask(ROOT_MODELS.build(student.model))
-    mentor = build_mentor(dict(name='m', config=cfg, checkpoint=None), 0, PoseDataPreprocessor())
-    task.admit(mentor)
+    classroom = demo_config('classroom').model
+    classroom.mentors = [dict(name='m', config=cfg, checkpoint=None)]
+    ((mentor, bridge),) = MODELS.build(classroom).members
     for i in range(3):
         sample = dataset[i]['data_samples']
         truth = torch.as_tensor(sample.gt_instances.transformed_keypoints[0])
         inside = ((truth > 4) & (truth < torch.tensor([44.0, 60.0]))).all(-1)
         peaks = gaussian_heatmaps(truth * 2 / 4, 32, 24)  # own input is twice as large
         mentor.network.head.forward = lambda feats: peaks[None]
-        predicted = mentor.predict(torch.zeros(1, 3, 64, 48), [sample])[0].pred_instances
+        shown = mentor.view(torch.zeros(1, 3, 64, 48))
+        predicted = bridge.predict(mentor.network, shown, [sample])[0].pred_instances
         error = abs(predicted.keypoints[0] - sample.gt_instances.keypoints[0])[inside]
         # A heatmap pixel is about 4.5 picture pixels; MMPose's decoder is right to a quarter.
         assert error.max() < 1.5, error

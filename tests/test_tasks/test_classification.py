@@ -10,6 +10,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.structures import DataSample
 
 from classroomkd_mm.registry import MODELS
+from classroomkd_mm.structures import Answer
 
 SCOPE = 'mmpretrain'
 CLASSES = 5
@@ -131,12 +132,12 @@ def test_every_head_that_gives_logits_computes_its_own_loss(head):
     assert ('accuracy_top-1' in got) == ('accuracy_top-1' in want)
     # Weighted per sample: the head's own loss of each sample alone, times its weight.
     inputs = model.data_preprocessor(copy.deepcopy(data), True)
-    feats, output = model.eval().task.forward(model.student, inputs['inputs'])
+    feats, output = model.eval().task.forward(model, inputs['inputs'])
     weight = torch.arange(6.0)
-    weighted = model.task.task_loss(model.student, feats, output, inputs['data_samples'], weight)
+    weighted = model.task.task_loss(model, feats, output, inputs['data_samples'], weight)
     alone = [
         model.task.task_loss(
-            model.student,
+            model,
             tuple(f[i : i + 1] for f in feats),
             output[i : i + 1],
             [sample],
@@ -169,16 +170,16 @@ def test_soft_labels_of_batch_augmentation(augment):
 
 def test_a_mentor_of_another_input_size_sees_it():
     model = build(mentors=[mentor('m', input_size=(24, 20)), mentor('same')])
-    resized, same = model.mentors
+    (resized, bridge), (same, _) = model.members
     ramp = torch.arange(16.0).expand(2, 1, 12, 16)  # grey levels grow from left to right
-    seen = resized.adapt(ramp)
-    assert seen.shape == (2, 1, 20, 24) and same.adapt(ramp) is ramp
+    seen = resized.view(ramp)
+    assert seen.shape == (2, 1, 20, 24) and same.view(ramp) is ramp
     want = ((torch.arange(24.0) + 0.5) * 16 / 24 - 0.5).clamp(0, 15)
     torch.testing.assert_close(seen, want.expand_as(seen))
-    assert resized.adaptations == ['input to 24x20']
+    assert (*resized.view.adaptations, *bridge.adaptations) == ('input to 24x20',)
     total(lesson(model, batch())).backward()
     samples = [DataSample().set_gt_label(0) for _ in range(2)]
-    scores = torch.stack([s.pred_score for s in resized.predict(ramp, samples)])
+    scores = torch.stack([s.pred_score for s in bridge.predict(resized.network, seen, samples)])
     torch.testing.assert_close(scores, resized.network(seen).softmax(-1))
 
 
@@ -237,7 +238,7 @@ def test_a_hugging_face_classifier_is_a_student_and_a_mentor(tmp_path):
     model, data = build(copy.deepcopy(hugging_face), [theirs, mentor('m')]), batch()
     data['inputs'] = torch.rand(6, 1, 64, 64)
     inputs = model.data_preprocessor(copy.deepcopy(data))['inputs']
-    torch.testing.assert_close(model.mentors[0](inputs)[0], stock.eval()(inputs).float())
+    torch.testing.assert_close(model.mentors[0](inputs).parts[0], stock.eval()(inputs).float())
     total(lesson(model, data)).backward()
     assert all(p.grad is not None for p in model.parameters())
     assert stock.load_state_dict(model.state_dict(), strict=True)
@@ -265,14 +266,14 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
     model = build(mentors=[mentor('m', network(classes=7), classes=theirs)])
     with pytest.raises(RuntimeError, match='classes needs the data set.s class names'):
         lesson(model, batch())
-    model.task.check_data(model.scorer, Labelled([0, 4], names(*range(5))))
-    assert model.mentors[0].class_index.tolist() == [2, 4, 5, 1, 3]
+    model.prepare(Labelled([0, 4], names(*range(5))))
+    ((built, bridge),) = model.members
+    assert bridge.index.tolist() == [2, 4, 5, 1, 3]
     outputs = torch.arange(14.0).view(2, 7)
-    joined = model.task.adapt(outputs, model.mentors[0])
+    joined = bridge.read(Answer((outputs,), torch.tensor(True))).guess
     assert joined[0].tolist() == [2, 4, 5, 1, 3]
-    predicted = model.mentors[0].predict(torch.rand(2, 1, 16, 16), None)
+    predicted = bridge.predict(built.network, torch.rand(2, 1, 16, 16), None)
     assert [sample.pred_score.numel() for sample in predicted] == [5, 5]
-    assert copy.deepcopy(model).task.mapped[0] is model.mentors[0]
     assert total(lesson(model, batch())).isfinite()
     for ours, message in (
         (names(0, 1, 2, 3, 7), "mentor 'm': classes lacks 1 of the data set's 5"),
@@ -280,7 +281,7 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
         (names(0, 1, 2, 3, 3), "the data set's classes names .'class 3'. twice"),
     ):
         with pytest.raises(ValueError, match=message):
-            model.task.check_data(model.scorer, Labelled([0], ours))
+            model.prepare(Labelled([0], ours))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_another_tasks_scorer_and_loss_are_refused():
         ),
         (dict(distill_loss=dict(type='KnowledgeFilter')), 'it belongs in knowledge_filter='),
         (dict(distill_loss=dict(type='KLDistillLoss', beta=0)), 'distill_loss.beta=0 is not posi'),
-        (dict(mentors=[mentor('lossy')]), "mentors.0..name='lossy' must be a string without"),
+        (dict(mentors=[mentor(3)]), 'mentors.0..name=3 must be a string'),
     ],
 )
 def test_parts_in_the_wrong_place_are_named(parts, message):
@@ -362,7 +363,7 @@ def test_weights_of_another_shape_are_an_error_and_the_students_methods_are_ther
 def test_labels_out_of_range_are_refused_before_training(labels, message):
     model = build()
     with pytest.raises(ValueError, match=message):
-        model.task.check_data(model.scorer, Labelled(labels, names(*range(5))))
+        model.prepare(Labelled(labels, names(*range(5))))
 
 
 def test_multi_label_data_are_refused():

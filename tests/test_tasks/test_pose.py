@@ -2,15 +2,16 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS as ROOT_MODELS
 
 from classroomkd_mm.mentors.zoo import look_up
 from classroomkd_mm.registry import MODELS
-from classroomkd_mm.tasks.keypoints import join_keypoints, names_in_config
+from classroomkd_mm.structures import Answer
+from classroomkd_mm.tasks.pose.keypoints import join_keypoints, names_in_config
 
 MPII = [
     'right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'pelvis',
@@ -99,9 +100,10 @@ def test_of_several_stages_the_last_one_teaches(demo_config):
     distiller = MODELS.build(cfg)
     inputs = distiller.data_preprocessor(packed(distiller), True)['inputs']
     stages = distiller.mentors[0].network(inputs, None, mode='tensor')
-    assert len(stages) == 2 and torch.equal(distiller.mentors[0](inputs)[0], stages[-1])
-    readout = distiller.mentors[0].readout
-    assert (readout.offset, readout.height, readout.scale) == (0.5, 255.0, (4.0, 4.0))
+    assert len(stages) == 2
+    assert torch.equal(distiller.mentors[0](inputs).parts[0], stages[-1])
+    readout = distiller.members[0][1].readout
+    assert (readout.offset, readout.sharpness, readout.scale) == (0.5, 10 / 255, (4.0, 4.0))
     cfg.student = hourglass_model(demo_config('mentor_small').model)
     with pytest.raises(ValueError, match='student has CPMHead, .* can be a mentor, not the stud'):
         MODELS.build(cfg)
@@ -153,12 +155,12 @@ def test_an_mpii_mentor_teaches_a_coco_student_what_both_have(demo_config, train
     cfg.train_cfg.max_epochs = 1
     cfg.custom_hooks += [dict(type='classroomkd_mm.MentorEvalHook')]
     model = train(cfg).model
-    taught = model.mentors[0]
+    taught = model.members[0][1]
     assert taught.known.tolist() == [False] * 5 + [True] * 12
-    assert taught.keypoint_index[9].item() == MPII.index('left_wrist')
-    assert model.mentors[1].known is None
+    assert taught.index[9].item() == MPII.index('left_wrist')
+    assert model.members[1][1].known is None
     outputs = torch.rand(2, 16, 32, 24)
-    assert torch.equal(model.task.adapt(outputs, taught)[:, 16], outputs[:, 0])
+    assert torch.equal(taught.ours([outputs])[0][:, 16], outputs[:, 0])
 
 
 def test_keypoints_are_also_joined_without_the_hook_by_the_name_of_the_data_set(demo_config):
@@ -170,7 +172,7 @@ def test_keypoints_are_also_joined_without_the_hook_by_the_name_of_the_data_set(
     cfg.mentors = [mentor('backwards', theirs, keypoints=coco[::-1])]
     distiller = MODELS.build(cfg)
     distiller(**distiller.data_preprocessor(packed(distiller), True), mode='loss')
-    assert distiller.mentors[0].keypoint_index.tolist() == list(range(17))[::-1]
+    assert distiller.members[0][1].index.tolist() == list(range(17))[::-1]
 
 
 def test_a_nameless_data_set_and_a_mentor_of_other_keypoints_are_refused(demo_config):
@@ -189,27 +191,35 @@ def test_a_nameless_data_set_and_a_mentor_of_other_keypoints_are_refused(demo_co
 
 
 def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
-    """Scores on the rest decide, and the lesson's weight is spread over the rest."""
+    """It is scored, and compared with the student, on the rest; the lesson is spread over that."""
     from tests_support import packed
 
     cfg = demo_config('classroom').model
     theirs = demo_config('mentor_small').model
     cfg.mentors = [mentor('a', theirs), mentor('b', theirs)]
     distiller = MODELS.build(cfg).eval()
-    a, b = distiller.mentors
+    (a, to_a), (b, to_b) = distiller.members
     b.network.load_state_dict(a.network.state_dict())
-    b.known = torch.arange(17) < 12
-    b.keypoint_index = torch.arange(17)
+    to_b = replace(to_b, known=torch.arange(17) < 12, index=torch.arange(17))
     data = distiller.data_preprocessor(packed(distiller), True)
-    outputs = [m(data['inputs'])[0] for m in distiller.mentors]
-    student = distiller(data['inputs'])
-    distiller.task.meet(data['data_samples'])
-    scores = distiller.task.score(
-        distiller.scorer, student, distiller.mentors, outputs, data['data_samples']
-    )
-    assert torch.equal(scores.values[2, :, 12:], scores.values[0, :, 12:])
-    assert torch.equal(scores.values[2, :, :12], scores.values[1, :, :12])
+    student = distiller.task.read(distiller(data['inputs'], None))
+    readings = [bridge.read(m(data['inputs'])) for m, bridge in ((a, to_a), (b, to_b))]
+    distiller._meet(data['data_samples'])
+    truth = distiller.task.ground_truth(data['data_samples'], torch.device('cpu'))
+    task = distiller.task
+    scores = task.score(distiller.scorer, [student, *readings], [to_a, to_b], truth)
+    assert torch.equal(scores.values[2], scores.values[1])
     assert scores.taught.shape[0] == 2 and not scores.taught[1, :, 12:].any()
+    assert torch.equal(scores.judged[2], scores.labelled & (torch.arange(17) < 12))
+    per_sample = [
+        [v[c, n][scores.judged[c, n]].mean().item() for n in range(3)]
+        for c, v in enumerate([scores.values] * 3)
+    ]
+    lesson = distiller.knowledge_filter(scores)
+    for n in range(3):
+        rival = scores.values[0, n, :12][scores.labelled[n, :12]].mean().item()
+        assert bool(lesson.active[1, n]) == (per_sample[2][n] >= rival)
+        assert bool(lesson.active[0, n]) == (per_sample[1][n] >= per_sample[0][n])
 
 
 @pytest.mark.parametrize(
@@ -232,25 +242,23 @@ def test_a_letterboxed_mentor_predicts_in_the_picture(demo_config):
     """A square mentor of a 3:4 student: the crop reaches beyond the student's, and back."""
     from tests_support import peaks
 
-    from classroomkd_mm.mentors import build_mentor
-    from classroomkd_mm.tasks import PoseTask
-
-    student = ROOT_MODELS.build(demo_config('alone').model)
     square = demo_config('mentor_small').model
     square.head.decoder.update(input_size=(128, 128), heatmap_size=(32, 32))
-    settings = mentor('m', square, letterbox=True)
-    built = build_mentor(settings, 0, student.data_preprocessor)
-    task = PoseTask(student)
-    task.admit(built)
-    assert any('letterboxed' in text for text in built.adaptations)
+    cfg = demo_config('classroom').model
+    cfg.mentors = [mentor('m', square, letterbox=True)]
+    cfg.distill_loss.beta = 1.0
+    model = MODELS.build(cfg)
+    ((built, bridge),) = model.members
+    assert any('letterboxed' in text for text in bridge.adaptations)
     inputs = torch.randn(1, 3, 64, 48)
-    shown = built.adapt(inputs)
+    shown = built.view(inputs)
     assert shown.shape[-2:] == (128, 128) and (shown[..., 99:] == 0).all()
     points = torch.tensor([[20.0, 30.0], [40.0, 50.0]]).repeat(9, 1)[:17]  # the student's pixels
     heatmaps = peaks(points * 2 / 4, 32, 32)[None]  # own input is twice as large, stride 4
-    np.testing.assert_allclose(task.mentors[0].readout.keypoints(heatmaps)[0], points, atol=0.2)
-    resampled = task.logits(heatmaps, 1.0, built)[0].unflatten(-1, (32, 24))
-    np.testing.assert_allclose(task.readout.keypoints(resampled)[0], points, atol=0.2)
+    read = bridge.read(Answer((heatmaps,), torch.tensor(True)))
+    np.testing.assert_allclose(read.guess[0], points, atol=0.2)
+    resampled = read.parts[0].unflatten(-1, (32, 24))
+    np.testing.assert_allclose(model.task.readout.keypoints([resampled])[0], points, atol=0.2)
 
 
 @pytest.mark.parametrize('size', [(48, 64), (96, 128)])
@@ -261,27 +269,24 @@ def test_a_mentors_own_predictions_are_where_its_lessons_are(demo_config, ours, 
     from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
     from tests_support import packed, peaks
 
-    from classroomkd_mm.mentors import build_mentor
-    from classroomkd_mm.tasks import PoseTask
-
     student, other = demo_config('alone').model, demo_config('mentor_small').model
     student.head.decoder.update(type=ours)
     grid = tuple(v // 2 for v in size)
     other.head.decoder.update(type=theirs, input_size=size, heatmap_size=grid)
     if theirs == 'MSRAHeatmap':
         other.head.decoder.unbiased = True  # its default rounds to a quarter of a pixel
-    student = ROOT_MODELS.build(student)
-    built = build_mentor(mentor('m', other), 0, student.data_preprocessor)
-    task = PoseTask(student)
-    task.admit(built)
+    cfg = demo_config('classroom').model
+    cfg.student, cfg.mentors = student, [mentor('m', other)]
+    ((built, bridge),) = MODELS.build(cfg).members
     points = torch.rand(17, 2) * torch.tensor([30.0, 40.0]) + 9.0
-    heatmaps = peaks(points / torch.tensor(built.readout.scale), *grid[::-1])[None]
-    torch.testing.assert_close(built.readout.keypoints(heatmaps)[0], points, atol=0.1, rtol=0)
+    heatmaps = peaks(points / torch.tensor(bridge.readout.scale), *grid[::-1])[None]
+    torch.testing.assert_close(bridge.readout.keypoints([heatmaps])[0], points, atol=0.1, rtol=0)
     built.network.head.forward = lambda feats: heatmaps
     sample = packed(None, 1)['data_samples'][0]
     crop = dict(input_center=np.array([300.0, 200.0]), input_scale=np.array([480.0, 640.0]))
     sample.set_metainfo(crop)
-    (found,) = built.predict(torch.zeros(1, 3, 64, 48), [sample])
+    shown = built.view(torch.zeros(1, 3, 64, 48))
+    (found,) = bridge.predict(built.network, shown, [sample])
     warp = get_udp_warp_matrix if ours == 'UDPHeatmap' else get_warp_matrix
     matrix = warp(crop['input_center'], crop['input_scale'], 0.0, (48, 64))
     back = found.pred_instances.keypoints[0] @ matrix[:, :2].T + matrix[:, 2]
@@ -307,14 +312,12 @@ def test_heatmap_values_are_not_compared_with_simcc(demo_config):
 
 
 def test_rtmposes_backbone_is_mmposes_where_mmdet_is_missing():
-    from mmpose.models import PoseDataPreprocessor
-
     from classroomkd_mm.compat import why_missing
-    from classroomkd_mm.mentors import build_mentor
+    from classroomkd_mm.mentors import MentorSettings
 
     if why_missing('mmdet') is None:
         pytest.skip('mmdet is installed here and is used')
     name = 'rtmpose-s_8xb256-420e_aic-coco-256x192'
-    built = build_mentor(dict(zoo=name, checkpoint=None), 0, PoseDataPreprocessor())
-    assert type(built.network.backbone).__module__.startswith('mmpose.')
-    assert built.keypoints[0] == 'nose'
+    network, config = MentorSettings.of(dict(zoo=name, checkpoint=None), 0).build()
+    assert type(network.backbone).__module__.startswith('mmpose.')
+    assert names_in_config(config)[0] == 'nose'

@@ -1,8 +1,7 @@
 """How a pose network's output is read in the student's input space.
 
 *Natural* logits are those whose softmax is the network's distribution: a heatmap times the loss's
-``beta``, a SimCC vector times its own head's. Parts are divided by ``beta`` again, because the
-distillation loss multiplies by it.
+``beta``, a SimCC vector times its own head's. An output is a tuple of one or two maps.
 """
 
 from collections.abc import Sequence
@@ -11,8 +10,14 @@ from typing import Any, Union
 
 from torch import Tensor, nn
 
-from ..functional import decode_heatmaps, resample_heatmaps
-from ..functional.simcc import decode_simcc, heatmap_marginals, product_heatmap, resample_bins
+from ...functional import (
+    decode_heatmaps,
+    decode_simcc,
+    heatmap_marginals,
+    product_heatmap,
+    resample_bins,
+    resample_heatmaps,
+)
 
 
 @dataclass(frozen=True)
@@ -23,34 +28,37 @@ class HeatmapReadout:
         scale: The student's input pixels per heatmap pixel, (x, y).
         size: (W, H) of the heatmaps.
         codec: The codec's name.
+        sharpness: What its values are multiplied by to be natural logits.
         offset: Where in its pixel a peak stands: 0, or 0.5 where pixels are cells.
-        height: Of a certain peak.
     """
 
     scale: tuple[float, float]
     size: tuple[int, int]
     codec: str
+    sharpness: float = 1.0
     offset: float = 0.0
-    height: float = 1.0
 
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}x{self.size[1]}'
 
-    def keypoints(self, output: Tensor) -> Tensor:
+    def keypoints(self, output: Sequence[Tensor]) -> Tensor:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
-        return decode_heatmaps(output, self.scale, self.offset)
+        return decode_heatmaps(output[0], self.scale, self.offset)
 
-    def parts(self, output: Tensor, target: 'Readout', beta: float) -> tuple[Tensor, ...]:
-        """The output as logits on the target's grid or bins."""
-        output = output / self.height if self.height != 1 else output
+    def parts(self, output: Sequence[Tensor], target: 'Readout') -> tuple[Tensor, ...]:
+        """The output as natural logits on the target's grid or bins."""
+        heatmaps = output[0] if self.sharpness == 1 else output[0] * self.sharpness
         if isinstance(target, HeatmapReadout):
             offsets = (self.offset, target.offset)
-            size = target.size[::-1]
-            return (resample_heatmaps(output, self.scale, size, target.scale, offsets).flatten(2),)
-        marginals = heatmap_marginals(output * beta)
+            size = (target.size[1], target.size[0])
+            return (
+                resample_heatmaps(heatmaps, self.scale, size, target.scale, offsets).flatten(2),
+            )
         return tuple(
-            resample_bins(z, own, size, scale, (self.offset, 0.0)) / beta
-            for z, own, size, scale in zip(marginals, self.scale, target.size, target.scale)
+            resample_bins(z, own, size, scale, (self.offset, 0.0))
+            for z, own, size, scale in zip(
+                heatmap_marginals(heatmaps), self.scale, target.size, target.scale
+            )
         )
 
 
@@ -73,22 +81,20 @@ class SimCCReadout:
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}+{self.size[1]}'
 
-    def keypoints(self, output: tuple[Tensor, Tensor]) -> Tensor:
+    def keypoints(self, output: Sequence[Tensor]) -> Tensor:
         """``(N, K, 2)`` of SimCC vectors."""
-        return decode_simcc(*output, self.scale)
+        return decode_simcc(output[0], output[1], self.scale)
 
-    def parts(
-        self, output: tuple[Tensor, Tensor], target: 'Readout', beta: float
-    ) -> tuple[Tensor, ...]:
-        """The output as logits on the target's grid or bins."""
+    def parts(self, output: Sequence[Tensor], target: 'Readout') -> tuple[Tensor, ...]:
+        """The output as natural logits on the target's grid or bins."""
         offset = target.offset if isinstance(target, HeatmapReadout) else 0.0
-        axes = [
+        x, y = (
             resample_bins(z * self.sharpness, own, size, scale, (0.0, offset))
             for z, own, size, scale in zip(output, self.scale, target.size, target.scale)
-        ]
+        )
         if isinstance(target, SimCCReadout):
-            return tuple(z / beta for z in axes)
-        return (product_heatmap(*axes).flatten(2) / beta,)
+            return x, y
+        return (product_heatmap(x, y).flatten(2),)
 
 
 Readout = Union[HeatmapReadout, SimCCReadout]
@@ -109,24 +115,43 @@ def has_stages(head: nn.Module) -> bool:
     return isinstance(head, (CPMHead, MSPNHead))
 
 
-def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)) -> Readout:
+def readout_of(
+    network: nn.Module, who: str, sharpness: float = 1.0, ratio: tuple[float, float] = (1.0, 1.0)
+) -> Readout:
     """How a network's output is read.
 
     Args:
         network: An MMPose top-down estimator.
         who: Names the network in errors.
+        sharpness: What turns the values of a heatmap that peaks at 1 into natural logits.
         ratio: The student's input pixels per pixel of this network's input, (x, y).
 
     Raises:
         ValueError: Where its head gives neither one heatmap nor one SimCC pair per keypoint.
     """
     from mmpose.codecs import MegviiHeatmap, SimCCLabel
-    from mmpose.models.heads import AssociativeEmbeddingHead, HeatmapHead
 
     head = getattr(network, 'head', None)
     codec = getattr(head, 'decoder', None)
     if isinstance(codec, SimCCLabel):
         return _simcc_readout(head, codec, ratio)
+    _check_heatmaps(head, codec, who)
+    (width, height), (x, y) = codec.heatmap_size, codec.scale_factor
+    # MegviiHeatmap takes pixels for cells, a keypoint being in the middle of its own, and scales
+    # peaks to 255.
+    cells = isinstance(codec, MegviiHeatmap)
+    return HeatmapReadout(
+        scale=(float(x) * ratio[0], float(y) * ratio[1]),
+        size=(int(width), int(height)),
+        codec=type(codec).__name__,
+        sharpness=sharpness / 255 if cells else sharpness,
+        offset=0.5 if cells else 0.0,
+    )
+
+
+def _check_heatmaps(head: Any, codec: Any, who: str) -> None:
+    from mmpose.models.heads import AssociativeEmbeddingHead, HeatmapHead
+
     grouped = isinstance(head, AssociativeEmbeddingHead)  # bottom-up: heatmaps of all people
     heatmaps = isinstance(head, HeatmapHead) or has_stages(head)
     if not heatmaps or grouped or codec is None:
@@ -140,19 +165,14 @@ def readout_of(network: nn.Module, who: str, ratio: Sequence[float] = (1.0, 1.0)
             f'{who} has heatmap_type={codec.heatmap_type!r}: its channels are not one heatmap per '
             'keypoint'
         )
-    scale = tuple(float(s) * r for s, r in zip(codec.scale_factor, ratio))
-    # MegviiHeatmap takes pixels for cells, a keypoint being in the middle of its own, and scales
-    # peaks to 255.
-    cells = dict(offset=0.5, height=255.0) if isinstance(codec, MegviiHeatmap) else {}
-    size = tuple(int(v) for v in codec.heatmap_size)
-    return HeatmapReadout(scale, size, type(codec).__name__, **cells)
 
 
-def _simcc_readout(head: nn.Module, codec: Any, ratio: Sequence[float]) -> SimCCReadout:
+def _simcc_readout(head: Any, codec: Any, ratio: tuple[float, float]) -> SimCCReadout:
     split = float(codec.simcc_split_ratio)
+    width, height = codec.input_size
     return SimCCReadout(
         scale=(ratio[0] / split, ratio[1] / split),
-        size=tuple(int(v * split) for v in codec.input_size),
+        size=(int(width * split), int(height * split)),
         codec=type(codec).__name__,
         sharpness=float(getattr(head.loss_module, 'beta', 1.0)),
     )

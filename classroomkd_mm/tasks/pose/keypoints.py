@@ -1,6 +1,6 @@
 """Keypoint sets, joined by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 # The same point of the body under another data set's name.
@@ -27,7 +27,7 @@ def join_keypoints(theirs: Sequence[str], ours: Sequence[str]) -> tuple[list[int
     return [position.get(name, 0) for name in names], [name in position for name in names]
 
 
-def names_of(metainfo: dict) -> list[str]:
+def names_of(metainfo: Mapping[str, Any]) -> list[str]:
     """Keypoint names, in order, of a parsed metainfo."""
     return [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))]
 
@@ -45,3 +45,13 @@ def names_in_config(config: Any) -> Optional[list[str]]:
         if metainfo:
             return names_of(parse_pose_metainfo(dict(metainfo)))
     return None
+
+
+def published_metainfo(name: str) -> dict[str, Any]:
+    """MMPose's parsed metainfo of a data set, by the name that its samples carry; {} for others."""
+    from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    try:
+        return parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{name}.py'))
+    except FileNotFoundError:  # a data set of the user's own
+        return {}

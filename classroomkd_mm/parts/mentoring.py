@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Optional
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from .filters import Lesson
-from .functional import adaptive_temperature, dynamic_temperatures
-from .registry import MODELS
+from ..functional import adaptive_temperature, dynamic_temperatures
+from ..registry import MODELS
+from ..structures import Lesson
+from .base import Mentoring
 
 
 @MODELS.register_module()
-class AdaptiveMentoring(nn.Module):
+class AdaptiveMentoring(Mentoring):
     """The further a mentor is ahead, the gentler it teaches (ClassroomKD).
 
     Args:
@@ -20,8 +21,6 @@ class AdaptiveMentoring(nn.Module):
     Raises:
         ValueError: If alpha is negative.
     """
-
-    role = 'mentoring'
 
     def __init__(self, alpha: float) -> None:
         super().__init__()
@@ -35,11 +34,11 @@ class AdaptiveMentoring(nn.Module):
         self, lesson: Lesson, student: Optional[Tensor] = None, mentors: Sequence[Tensor] = ()
     ) -> Tensor:
         """Temperatures ``(M, N, K')``."""
-        return adaptive_temperature(lesson.ranks, lesson.active, self.alpha)
+        return adaptive_temperature(lesson.ranks, lesson.active, self.alpha, lesson.rival)
 
 
 @MODELS.register_module()
-class FixedMentoring(nn.Module):
+class FixedMentoring(Mentoring):
     """One temperature for all lessons.
 
     Args:
@@ -48,8 +47,6 @@ class FixedMentoring(nn.Module):
     Raises:
         ValueError: If tau is not positive.
     """
-
-    role = 'mentoring'
 
     def __init__(self, tau: float) -> None:
         super().__init__()
@@ -65,7 +62,7 @@ class FixedMentoring(nn.Module):
 
 
 @MODELS.register_module()
-class DTKDMentoring(nn.Module):
+class DTKDMentoring(Mentoring):
     """Dynamic temperatures from the largest logits, one for each side (DTKD).
 
     Args:
@@ -74,8 +71,6 @@ class DTKDMentoring(nn.Module):
     Raises:
         ValueError: If tau is not positive.
     """
-
-    role = 'mentoring'
 
     def __init__(self, tau: float) -> None:
         super().__init__()

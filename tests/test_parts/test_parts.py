@@ -15,8 +15,8 @@ from classroomkd_mm import (
     UniformFilter,
 )
 from classroomkd_mm.functional import kl_distill
-from classroomkd_mm.registry import build_part
-from classroomkd_mm.scorers import PoseTruth, Scores
+from classroomkd_mm.parts import Mentoring, Scorer, build_part
+from classroomkd_mm.structures import PoseTruth, Scores
 
 
 def scores(seed=0, mentors=2, samples=4, keypoints=5):
@@ -81,16 +81,16 @@ def test_uniform_filter_and_fixed_mentoring():
     assert not lesson.keep(torch.tensor([True, False, True, True])).weight[1].any()
 
 
-def test_beta_multiplies_the_logits():
+def test_the_kl_is_the_lessons_weighted_sum_and_leaves_beta_to_the_readouts():
     given = scores()
     lesson = KnowledgeFilter()(given)
     tau = AdaptiveMentoring(3.0)(lesson)
     student, mentors = torch.randn(4, 5, 7), [torch.randn(4, 5, 7), torch.randn(4, 5, 7)]
-    got = KLDistillLoss(loss_weight=0.5, beta=6.0)(student, mentors, lesson, tau, given.labelled)
+    loss = KLDistillLoss(loss_weight=0.5, beta=6.0)
+    assert loss.sharpness == 6.0
+    got = loss(student, mentors, lesson, tau, given.labelled)
     share = given.labelled / given.labelled.sum(-1, keepdim=True).clamp(min=1) / 4
-    want = 0.5 * kl_distill(
-        6 * student, [6 * m for m in mentors], lesson.weight * share, tau.expand(-1, -1, 5)
-    )
+    want = 0.5 * kl_distill(student, mentors, lesson.weight * share, tau.expand(-1, -1, 5))
     torch.testing.assert_close(got, want)
 
 
@@ -155,8 +155,8 @@ def test_wrong_arguments(make, message):
 
 def test_a_misspelt_part_is_named_with_its_setting_and_the_nearest():
     with pytest.raises(KeyError, match="mentoring: type='AdaptivMentoring' .*AdaptiveMentoring"):
-        build_part(dict(type='AdaptivMentoring', alpha=1.0), 'mentoring')
+        build_part(dict(type='AdaptivMentoring', alpha=1.0), Mentoring)
     with pytest.raises(KeyError, match="scorer: type='zzz' is not reg.* module in custom_imports"):
-        build_part(dict(type='zzz'), 'scorer')
+        build_part(dict(type='zzz'), Scorer)
     with pytest.raises(TypeError, match=r"scorer='OKSScorer' must be a dict\(type=...\)"):
-        build_part('OKSScorer', 'scorer')
+        build_part('OKSScorer', Scorer)

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from classroomkd_mm.student import student_config, type_name
+from classroomkd_mm.runs import student_config
 
 
 def classroom(**model):
@@ -47,4 +47,4 @@ def test_configs_whose_types_are_classes(tmp_path):
     )
     student_config(Config.fromfile(tmp_path / 'lazy.py')).dump(tmp_path / 'plain.py')
     plain = Config.fromfile(tmp_path / 'plain.py')
-    assert type_name(plain.model) == 'TopdownPoseEstimator' and plain.custom_hooks == []
+    assert plain.model.type.split('.')[-1] == 'TopdownPoseEstimator' and plain.custom_hooks == []

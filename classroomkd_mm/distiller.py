@@ -1,0 +1,225 @@
+"""ClassroomKD: the lesson, told in one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import MMLogger
+from torch import Tensor
+
+from .datasets import colour_order
+from .in_place import StudentInPlace
+from .members import Member, build_members, joined
+from .mentors import Mentor
+from .parts import DistillLoss, Filter, Mentoring, Metainfo, Scorer, build_part, rehearse
+from .record import SCOPE, LessonRecord
+from .registry import MODELS
+from .structures import Lesson, Reading, Scores, Temperatures
+from .tasks import Task, build_task
+from .tasks.heads import Output, scaled
+
+# What a classroom adds to its student; copies, pickles and exports go without.
+CLASSROOM = frozenset(
+    {'task', 'members', 'scorer', 'knowledge_filter', 'mentoring', 'distill_loss', 'record'}
+)
+
+
+@MODELS.register_module()
+class ClassroomDistiller(StudentInPlace):
+    """One student learns from several frozen mentors (arXiv 2409.20237).
+
+    What is built is the student itself: the stock model, its class changed in place to one that
+    overrides ``loss`` (and what the mentors need to come along). Parameters, their names,
+    checkpoints, modes and methods are the student's own; :meth:`export` gives it back.
+
+    Args:
+        student: Config of any MMPose top-down estimator with a heatmap or SimCC head or any
+            MMPretrain classifier, unchanged.
+        mentors: Each ``dict(name=, zoo=)`` or ``dict(name=, config=, checkpoint=)``, see
+            :class:`MentorSettings`.
+        scorer: Config of the scorer; the task's default if None.
+        knowledge_filter: Config of the filter; ``UniformFilter`` if None.
+        mentoring: Config of the mentoring rule; temperature 1 if None.
+        distill_loss: Config of the distillation loss; ``KLDistillLoss`` if None.
+        data_preprocessor: The student's, where the config has it beside the model (MMPretrain).
+
+    Raises:
+        ValueError: For mentors or parts that do not fit this student.
+        TypeError: For parts that break their contract.
+
+    Attributes:
+        members: Each mentor with its bridge.
+        record: What the last lesson was like.
+    """
+
+    added = CLASSROOM
+    task: Task[Any]
+    members: tuple[Member, ...] = ()
+    scorer: Scorer[Any]
+    knowledge_filter: Filter
+    mentoring: Mentoring
+    distill_loss: DistillLoss
+    record: LessonRecord | None = None
+
+    def __init__(
+        self,
+        student: Mapping[str, Any],
+        mentors: Sequence[Mapping[str, Any]] = (),
+        scorer: dict[str, Any] | None = None,
+        knowledge_filter: dict[str, Any] | None = None,
+        mentoring: dict[str, Any] | None = None,
+        distill_loss: dict[str, Any] | None = None,
+        data_preprocessor: Mapping[str, Any] | None = None,
+    ) -> None:
+        # The student is initialised already.
+        loss = build_part(distill_loss or dict(type='KLDistillLoss'), DistillLoss)
+        task = build_task(self, loss.sharpness)
+        parts = dict(
+            scorer=build_part(scorer or task.default_scorer, Scorer),
+            knowledge_filter=build_part(knowledge_filter or dict(type='UniformFilter'), Filter),
+            mentoring=build_part(mentoring or dict(type='FixedMentoring', tau=1.0), Mentoring),
+            distill_loss=loss,
+        )
+        # Past nn.Module's registration: these have no weights and no place in a checkpoint.
+        vars(self).update(task=task, members=build_members(self, task, mentors), **parts)
+        self._check_parts()
+        if knowledge_filter is None and self.members:
+            MMLogger.get_current_instance().info(
+                'no knowledge_filter is set: every mentor teaches every sample (UniformFilter)'
+            )
+
+    def _check_parts(self) -> None:
+        task, bridges = self.task, [bridge for _, bridge in self.members]
+        task.check_scorer(self.scorer)
+        task.check_filter(self.knowledge_filter)
+        task.check_loss(self.distill_loss, bridges)
+        shape = (task.keypoints, task.places)
+        parts = (self.knowledge_filter, self.mentoring, self.distill_loss)
+        rehearse(*parts, len(bridges), shape, task.has_target)
+
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        """As the student's; with ``mode='loss'`` it is the lesson."""
+        return super().forward(inputs, data_samples, mode=mode)
+
+    @torch.compiler.disable  # the head's forward is replaced for a while
+    def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Any]:
+        """One lesson.
+
+        Args:
+            inputs: ``(N, C, H, W)``, preprocessed for the student.
+            data_samples: N samples with ground truth.
+
+        Returns:
+            ``loss_task*`` (the student's own losses), ``loss_distill``, and ``classroom/*``.
+
+        Raises:
+            RuntimeError: For a copy of the model, which holds no mentors.
+        """
+        self._meet(data_samples)
+        feats, output = self.task.forward(self, inputs)
+        mentors, finite = self._ask(inputs)
+        with torch.autocast(inputs.device.type, enabled=False):
+            student = self.task.read(output)
+            scores = self._score([student, *mentors], data_samples)
+            lesson = self.knowledge_filter(scores, [reading.parts[0] for reading in mentors])
+            if mentors:
+                lesson = lesson.keep(torch.stack(finite))
+            distill, temperatures = self._distill(student, mentors, scores, lesson)
+        losses = self._task_losses(feats, output, data_samples, lesson)
+        names = [mentor.name for mentor in self.mentors]
+        self.record = LessonRecord.of(names, scores, lesson, temperatures, finite)
+        return dict(losses, loss_distill=distill, **self.record.scalars())
+
+    @torch.no_grad()
+    def _ask(self, inputs: Tensor) -> tuple[list[Reading], list[Tensor]]:
+        """What the mentors say, in the student's terms, and whether it is finite.
+
+        One after the other: of each only what is taught is kept.
+        """
+        readings, finite = [], []
+        for mentor, bridge in self.members:
+            answer = mentor(inputs)
+            finite.append(answer.finite)
+            with torch.autocast(inputs.device.type, enabled=False):
+                readings.append(bridge.read(answer))
+        return readings, finite
+
+    @torch.no_grad()
+    def _score(self, readings: Sequence[Reading], data_samples: Sequence[Any]) -> Scores:
+        truth = self.task.ground_truth(data_samples, readings[0].guess.device)
+        return self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
+
+    def _distill(
+        self, student: Reading, mentors: Sequence[Reading], scores: Scores, lesson: Lesson
+    ) -> tuple[Tensor, Temperatures]:
+        """The distillation loss over all parts, and the temperatures of the first."""
+        losses, temperatures = [], []
+        for i, z in enumerate(student.parts):
+            theirs = [reading.parts[i] for reading in mentors]
+            temperature = self.mentoring(lesson, z.detach(), theirs)
+            told = (lesson, temperature, scores.taught, scores.target)
+            losses.append(self.distill_loss(z, theirs, *told))
+            temperatures.append(temperature)
+        return sum(losses[1:], losses[0]), temperatures[0]
+
+    def _task_losses(
+        self, feats: Any, output: Output, data_samples: Sequence[Any], lesson: Lesson
+    ) -> dict[str, Any]:
+        """The student's own losses as ``loss_task*``: loss_kpt is loss_task_kpt."""
+        constant = self.knowledge_filter.task_weight
+        weight = lesson.task_weight if constant is None else None
+        losses = self.task.task_loss(self, feats, output, data_samples, weight)
+        if constant is not None and constant != 1:
+            losses = scaled(losses, constant)
+        return {
+            key.replace('loss', 'loss_task', 1) if 'loss' in key else key: value
+            for key, value in losses.items()
+        }
+
+    def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """As the student's; the lesson's statistics are no losses, whatever a mentor is called."""
+        told = {key: value for key, value in losses.items() if key.startswith(SCOPE)}
+        own = {key: value for key, value in losses.items() if key not in told}
+        total, log_vars = super().parse_losses(own)
+        log_vars.update(told)
+        return total, log_vars
+
+    @property
+    def mentors(self) -> tuple[Mentor, ...]:
+        """The mentors; a copy of the model has none."""
+        return tuple(mentor for mentor, _ in self.members)
+
+    def prepare(self, dataset: Any) -> None:
+        """Look at the training data before the first iteration.
+
+        Their metainfo says whose keypoints or classes the mentors' are joined with, their pipeline
+        in which order colours arrive.
+
+        Raises:
+            ValueError: Where they lack what the scorer needs, or do not fit student or mentors.
+        """
+        self._join(dataset.metainfo, colour_order(dataset))
+        self.task.check_data(self.scorer, dataset)
+
+    def _meet(self, data_samples: Sequence[Any]) -> None:
+        """Find out about the data set from its samples where nobody has said :meth:`prepare`."""
+        if 'task' not in vars(self):
+            raise RuntimeError(
+                'this is a copy of a classroom, which holds no mentors: train the original'
+            )
+        if not self.task.metainfo:
+            metainfo = self.task.find_metainfo(data_samples)
+            if metainfo:
+                self._join(metainfo)
+
+    def _join(self, metainfo: Metainfo, arrives: str | None = None) -> None:
+        self.task.metainfo = metainfo
+        self.members = tuple(
+            joined(member, self.data_preprocessor, metainfo, arrives) for member in self.members
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Any:
+        self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)
+        return super()._apply(fn, *args, **kwargs)

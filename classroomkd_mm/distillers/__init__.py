@@ -1,5 +1,0 @@
-"""The distiller."""
-
-from .classroom import ClassroomDistiller
-
-__all__ = ['ClassroomDistiller']

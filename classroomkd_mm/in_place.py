@@ -1,0 +1,119 @@
+"""A stock model whose class is changed in place: it stays itself, and something is added."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from types import new_class
+from typing import Any, ClassVar
+
+from mmengine.model import BaseModel
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from torch import nn
+
+from .mentors.checkpoint import wrongly_shaped
+
+
+class StudentInPlace(BaseModel):
+    """Builds a stock model and makes it an instance of (derived class, stock class).
+
+    So parameters, their names, state dicts, modes, methods and what wrappers and optimizers see are
+    the stock model's own. Copies and pickles leave out what was added.
+
+    Args:
+        student: Config of the stock model.
+        data_preprocessor: The student's, where the config has it beside the model (MMPretrain).
+
+    Attributes:
+        added: Names of the attributes that a derived class adds.
+    """
+
+    added: ClassVar[frozenset[str]] = frozenset()
+
+    def __new__(
+        cls,
+        student: Mapping[str, Any],
+        *args: Any,
+        data_preprocessor: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> StudentInPlace:
+        """Build the student and change its class; Python then calls ``__init__`` on it."""
+        if data_preprocessor is not None:
+            student = {'data_preprocessor': data_preprocessor, **student}
+        model = MMENGINE_MODELS.build(student)
+        # HACK: a wrapper would rename parameters, and MMEngine finds optimizers' groups,
+        # checkpoints and averages by their names.
+        model.__class__ = _joined(cls, type(model))
+        model.register_load_state_dict_post_hook(_refuse_mismatch)
+        return model
+
+    @property
+    def student(self) -> Any:
+        """The stock model on these very weights."""
+        view = object.__new__(_stock_class(self))
+        vars(view).update(self._stock_state())
+        return view
+
+    def export(self) -> Any:
+        """The plain stock model with its own copy of the weights: nothing of this package is in it.
+
+        What ``torch.save(model.export(), path)`` writes, plain MMPose or MMPretrain loads.
+        """
+        plain = object.__new__(_stock_class(self))
+        # Hooks that are methods of this model become methods of the copy.
+        vars(plain).update(copy.deepcopy(self._stock_state(), {id(self): plain}))
+        return plain
+
+    def _own_state(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in self.added}
+
+    def _stock_state(self) -> dict[str, Any]:
+        state = self._own_state()
+        hooks = state['_load_state_dict_post_hooks']
+        kept = {key: hook for key, hook in hooks.items() if hook is not _refuse_mismatch}
+        return dict(state, _load_state_dict_post_hooks=type(hooks)(kept))
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Copies and pickles hold nothing that was added."""
+        return _assemble, type(self).__bases__, self._own_state()
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Weights of another shape are an error, not MMEngine's warning."""
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        wrong = wrongly_shaped(self, state_dict, prefix)
+        if wrong:
+            raise RuntimeError(
+                f'the checkpoint is not one of this student: {len(wrong)} wrongly shaped keys '
+                f'({", ".join(wrong[:5])})'
+            )
+
+
+@cache
+def _joined(added: type, stock: type) -> type:
+    """One class of both, what is added first."""
+    facts = dict(__module__=added.__module__, __doc__=added.__doc__)
+    name = f'{added.__name__}Of{stock.__name__}'
+    return new_class(name, (added, stock), {}, lambda body: body.update(facts))
+
+
+def _stock_class(model: nn.Module) -> type:
+    return type(model).__bases__[1]
+
+
+def _assemble(added: type, stock: type) -> Any:
+    """An empty model, for a copy or a pickle to fill."""
+    return object.__new__(_joined(added, stock))
+
+
+def _refuse_mismatch(module: nn.Module, keys: Any) -> None:
+    """A checkpoint that does not fit the student is an error, not MMEngine's warning."""
+    missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
+    if missing or keys.unexpected_keys:
+        raise RuntimeError(
+            f'the checkpoint is not one of this student: {len(missing)} missing keys '
+            f'{missing[:5]}, {len(keys.unexpected_keys)} unexpected keys '
+            f'{keys.unexpected_keys[:5]}'
+        )

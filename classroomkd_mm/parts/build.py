@@ -1,0 +1,121 @@
+"""Parts from their configs; one that breaks its contract is refused by name."""
+
+import copy
+import difflib
+from typing import Any, NoReturn, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..registry import MODELS
+from ..structures import Lesson, Scores
+from .base import DistillLoss, Filter, Mentoring, Part
+
+P = TypeVar('P', bound=Part)
+SAMPLES = 2  # of a rehearsal
+
+
+def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
+    """Build a part without a scope prefix: a run's default scope is its student's library.
+
+    Args:
+        cfg: ``dict(type=...)``.
+        contract: What it must derive from.
+
+    Raises:
+        TypeError: Where the setting is no ``dict(type=...)``, its class lacks what the contract
+            asks for, or does not take what is set.
+        KeyError: Where its type is not registered.
+        ValueError: Where it is another part.
+    """
+    setting = contract.setting
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise TypeError(f'{setting}={cfg!r} must be a dict(type=...)')
+    _check_registered(cfg['type'], setting)
+    try:
+        part = MODELS.build({'_scope_': 'classroomkd_mm', **cfg})
+    except TypeError as error:  # a setting that it does not know, a method that it lacks
+        raise TypeError(f'{setting}: {error}') from error
+    name = type(part).__name__
+    if isinstance(part, contract):
+        return part
+    if isinstance(part, Part):
+        raise ValueError(f'{setting}={name} is a {part.setting}: it belongs in {part.setting}=')
+    raise TypeError(f'{setting}={name} must derive from classroomkd_mm.parts.{contract.__name__}')
+
+
+def _check_registered(name: object, setting: str) -> None:
+    if isinstance(name, str) and MODELS.get(name) is None:
+        near = difflib.get_close_matches(name, MODELS.module_dict, n=2)
+        hint = f'did you mean {" or ".join(near)}?' if near else 'is its module in custom_imports?'
+        raise KeyError(f'{setting}: type={name!r} is not registered; {hint}')
+
+
+@torch.no_grad()
+def rehearse(
+    knowledge_filter: Filter,
+    mentoring: Mentoring,
+    distill_loss: DistillLoss,
+    mentors: int,
+    shape: tuple[int, int],
+    has_target: bool,
+) -> None:
+    """Let copies of the parts give one lesson on made-up scores and logits.
+
+    Args:
+        knowledge_filter: Shown level scores.
+        mentoring: Shown its lesson.
+        distill_loss: Shown all of it.
+        mentors: How many.
+        shape: K keypoints and D places of each.
+        has_target: Whether the task has a true class.
+
+    Raises:
+        TypeError: For a part that breaks its contract.
+        ValueError: A part's own, for a task that it is not for.
+    """
+    keypoints, places = shape
+    labelled = torch.ones(SAMPLES, keypoints, dtype=torch.bool)
+    student = torch.zeros(SAMPLES, keypoints, places)
+    theirs = [torch.zeros_like(student) for _ in range(mentors)]
+    scores = Scores(
+        torch.full((1 + mentors, SAMPLES, keypoints), 0.5),
+        labelled,
+        correct=torch.ones(mentors, SAMPLES, dtype=torch.bool) if has_target else None,
+        target=torch.zeros(SAMPLES, keypoints, dtype=torch.long) if has_target else None,
+    )
+    lesson = copy.deepcopy(knowledge_filter)(scores, theirs)
+    _check_lesson(lesson, knowledge_filter, mentors, keypoints)
+    temperature = copy.deepcopy(mentoring)(lesson, student, theirs)
+    for side in temperature if isinstance(temperature, tuple) else (temperature,):
+        _check_shape(side, mentoring, 'temperatures', (mentors, SAMPLES), keypoints)
+    loss = copy.deepcopy(distill_loss)(
+        student, theirs, lesson, temperature, labelled, scores.target
+    )
+    if not isinstance(loss, Tensor) or loss.dim():
+        _refuse(distill_loss, 'a scalar tensor', loss)
+
+
+def _check_lesson(lesson: object, part: Filter, mentors: int, keypoints: int) -> None:
+    if not isinstance(lesson, Lesson):
+        _refuse(part, 'a Lesson', lesson)
+    _check_shape(lesson.active, part, 'active', (mentors, SAMPLES), keypoints)
+    _check_shape(lesson.weight, part, 'weight', (mentors, SAMPLES), keypoints)
+    _check_shape(lesson.ranks, part, 'ranks', (1 + mentors, SAMPLES), keypoints)
+    _check_shape(lesson.task_weight[..., None], part, 'task_weight', (SAMPLES,), 1)
+
+
+def _check_shape(
+    value: object, part: Part, what: str, lead: tuple[int, ...], keypoints: int
+) -> None:
+    shapes = {(*lead, 1), (*lead, keypoints)}
+    if not isinstance(value, Tensor) or tuple(value.shape) not in shapes:
+        _refuse(part, f'{what} shaped {" or ".join(map(str, sorted(shapes)))}', value)
+
+
+def _refuse(part: Part, wanted: str, got: object) -> NoReturn:
+    found = f'shape {tuple(got.shape)}' if isinstance(got, Tensor) else type(got).__name__
+    raise TypeError(
+        f'{part.setting}={type(part).__name__} must give {wanted} for {SAMPLES} samples, '
+        f'got {found}'
+    )

@@ -1,0 +1,209 @@
+"""Knowledge filters: they turn scores into a lesson plan."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from ..functional import (
+    active_mentors,
+    batch_score,
+    confidence_weights,
+    entropy_weights,
+    member_ranks,
+    ordinal_positions,
+    sample_score,
+)
+from ..registry import MODELS
+from ..structures import Lesson, Scores
+from .base import Filter
+
+GRANULARITIES = ('sample', 'batch', 'keypoint')
+RANKINGS = ('score', 'ordinal')
+
+
+@MODELS.register_module()
+class KnowledgeFilter(Filter):
+    """Only mentors that do better than the student may teach (ClassroomKD).
+
+    Args:
+        granularity: What is compared: each 'sample' (the paper's text), the whole 'batch' (the
+            authors' code), or each 'keypoint'.
+        strict: Ask ``r_m > r_s`` instead of ``>=``.
+        min_score: Also ask that the mentor itself is right: its score on the sample is at least
+            this (for classification: its top-1 is the label).
+        task_bias: The task loss is weighted by ``task_bias + w_s``; 0 in the paper's
+            heterogeneous form, 1 in its homogeneous one.
+        decimals: Round shares to so many decimals; 2 in the authors' code.
+        ranking: 'score', ranks in proportion to scores; 'ordinal', in proportion to places
+            (1 the worst member, 1 + M the best).
+
+    Raises:
+        ValueError: For an unknown granularity or ranking.
+    """
+
+    def __init__(
+        self,
+        granularity: str = 'sample',
+        strict: bool = False,
+        min_score: Optional[float] = None,
+        task_bias: float = 0.0,
+        decimals: Optional[int] = None,
+        ranking: str = 'score',
+    ) -> None:
+        super().__init__()
+        _one_of('granularity', granularity, GRANULARITIES)
+        _one_of('ranking', ranking, RANKINGS)
+        self.granularity = granularity
+        self.strict = strict
+        self.min_score = min_score
+        self.task_bias = task_bias
+        self.decimals = decimals
+        self.ranking = ranking
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson for ``scores`` of one student and M mentors."""
+        per_sample = sample_score(scores.values, scores.judged)
+        compared, rival = self._compared(scores, per_sample)
+        ranks, rival = self._ranked(compared, rival, self._counts(scores))
+        active = active_mentors(ranks, self.strict, rival)
+        if self.min_score is not None:
+            active = active & scores.right(per_sample, self.min_score)
+        student = compared[0] if self.granularity == 'batch' else per_sample[0]
+        weight = torch.where(active, ranks[1:], 0)
+        return Lesson(active, weight, ranks, self.task_bias + student[:, 0], rival)
+
+    def _counts(self, scores: Scores) -> Optional[Tensor]:
+        """Mentors that have a part in a comparison, bool ``(M, N, K')``; None where all have."""
+        by_keypoint = self.granularity == 'keypoint' and scores.known is not None
+        return scores.taught if by_keypoint else scores.counts
+
+    def _compared(self, scores: Scores, per_sample: Tensor) -> tuple[Tensor, Optional[Tensor]]:
+        """Compared scores: all members' ``(1 + M, N, K')``, the student's on what each knows."""
+        if self.granularity == 'keypoint':
+            return torch.where(scores.judged, scores.values, 0), None
+        counts = scores.counts
+        rival = None if counts is None else sample_score(scores.values[:1], scores.taught)
+        if self.granularity == 'sample':
+            return per_sample, rival
+        if counts is None or rival is None:
+            return batch_score(per_sample, scores.geometric), None
+        everywhere = torch.cat([torch.ones_like(counts[:1]), counts])
+        return (
+            batch_score(per_sample, scores.geometric, everywhere),
+            batch_score(rival, scores.geometric, counts),
+        )
+
+    def _ranked(
+        self, compared: Tensor, rival: Optional[Tensor], counts: Optional[Tensor]
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        """Ranks ``(1 + M, N, K')``; where mentors know less than all, each in a class of its own.
+
+        In mentor m's class the student has the score that it reaches on what m knows.
+        """
+        ranks = self._ranks(compared, counts)
+        if rival is None:
+            return ranks, None
+        mentors = compared[1:, None].expand(-1, len(rival), *rival.shape[1:])
+        classes = self._ranks(torch.cat([rival[None], mentors]), counts)
+        own = classes[1:].diagonal(dim1=0, dim2=1).movedim(-1, 0)
+        return torch.cat([ranks[:1], own]), classes[0]
+
+    def _ranks(self, scores: Tensor, counts: Optional[Tensor]) -> Tensor:
+        if self.ranking == 'ordinal':
+            scores = ordinal_positions(scores, counts)
+        return member_ranks(scores, self.decimals, None if counts is None else counts.sum(0))
+
+
+@MODELS.register_module()
+class UniformFilter(Filter):
+    """Every mentor teaches every sample, with the same weight (KD, AVER).
+
+    Args:
+        weight: Each mentor's weight; 1 / M if None.
+        task_weight: The task loss's weight.
+    """
+
+    def __init__(self, weight: Optional[float] = None, task_weight: float = 1.0) -> None:
+        super().__init__()
+        self.weight = weight
+        self.task_weight = task_weight
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson; ranks are those of the samples' scores, for the log."""
+        mentors, counts = scores.values[1:, :, :1], scores.counts
+        weight = self.weight
+        if weight is None:
+            weight = 1 / (max(len(mentors), 1) if counts is None else counts.sum(0).clamp(min=1))
+        return _everyone(scores, torch.ones_like(mentors) * weight, self.task_weight)
+
+
+def _everyone(scores: Scores, weight: Tensor, task_weight: float = 1.0) -> Lesson:
+    """A lesson in which every mentor is active that knows something of the sample."""
+    counts = scores.counts
+    per_sample = sample_score(scores.values, scores.judged)
+    ranks = member_ranks(per_sample, count=None if counts is None else counts.sum(0))
+    active = torch.ones_like(weight, dtype=torch.bool)
+    if counts is not None:
+        active, weight = active & counts, weight * counts
+    return Lesson(active, weight, ranks, torch.full_like(ranks[0, :, 0], task_weight))
+
+
+@MODELS.register_module()
+class ConfidenceFilter(Filter):
+    """Every mentor teaches, the more the lower its cross-entropy on the sample (CA-MKD).
+
+    Args:
+        total: What a sample's weights add up to: '1' (as AVER's), or '1/M', as CA-MKD publishes it.
+
+    Raises:
+        ValueError: For another total.
+    """
+
+    task_weight = 1.0
+
+    def __init__(self, total: str = '1') -> None:
+        super().__init__()
+        _one_of('total', total, ('1', '1/M'))
+        self.total = total
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson; ranks are those of the samples' scores, for the log."""
+        per_sample = sample_score(scores.values, scores.judged)
+        weight = confidence_weights(per_sample[1:], scores.counts)
+        return _everyone(scores, weight / len(weight) if self.total == '1/M' else weight)
+
+
+@MODELS.register_module()
+class EntropyFilter(Filter):
+    """Every mentor teaches, the more the surer it is, whether right or wrong (EBKD).
+
+    Args:
+        form: 'softmax', ``(1 - softmax(H)) / (M - 1)``, or 'share', ``1 - H_m / sum(H)``, as in
+            EBKD's own repository.
+
+    Raises:
+        ValueError: For another form.
+    """
+
+    task_weight = 1.0
+
+    def __init__(self, form: str = 'softmax') -> None:
+        super().__init__()
+        _one_of('form', form, ('softmax', 'share'))
+        self.form = form
+
+    def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
+        """Plan the lesson from the mentors' logits, each ``(N, K, D)``."""
+        if not len(mentors):
+            return _everyone(scores, scores.values[1:])
+        counts = None if scores.known is None else scores.taught
+        return _everyone(scores, entropy_weights(mentors, counts, self.form))
+
+
+def _one_of(setting: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f'knowledge_filter.{setting}={value!r} is unknown; choose one of {choices}'
+        )

@@ -1,0 +1,143 @@
+"""Who taught how much: the statistics of lessons, named here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from .structures import Lesson, Scores, Temperatures
+
+SCOPE = 'classroom/'  # of the scalars of an iteration
+
+
+@dataclass(frozen=True)
+class LessonRecord:
+    """Sums over batches; a batch's own record is a sum of one.
+
+    Attributes:
+        names: The mentors'.
+        student_score: Mean score of the student over what is labelled, a scalar.
+        active: ``(M,)``, each mentor's share of what could be taught that it taught.
+        score: ``(M,)``, its mean score over what it knows.
+        rank: ``(M,)``, its mean rank.
+        warmth: ``(M,)``, its mean temperature over what it taught, times ``active``.
+        muted: ``(M,)``, whether its outputs were not finite.
+        batches: How many are summed, a scalar.
+        losses: The iteration's losses by name, scalars.
+    """
+
+    names: tuple[str, ...]
+    student_score: Tensor
+    active: Tensor
+    score: Tensor
+    rank: Tensor
+    warmth: Tensor
+    muted: Tensor
+    batches: Tensor
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        names: Sequence[str],
+        scores: Scores,
+        lesson: Lesson,
+        temperature: Temperatures,
+        finite: Sequence[Tensor],
+    ) -> LessonRecord:
+        """One batch's record, on its device and without waiting for it."""
+        mean = _mean(scores.values, scores.judged)
+        by_keypoint = lesson.active.shape[-1] > 1
+        # Of what can be taught: labelled keypoints that the mentor knows, or samples with any.
+        counted = scores.taught if by_keypoint else scores.taught.any(-1, keepdim=True)
+        counted = counted.expand(len(names), -1, -1)
+        count = counted.sum((1, 2)).clamp(min=1)
+        taught = lesson.active & counted
+        warmth = temperature[0] if isinstance(temperature, tuple) else temperature
+        warmth, each = torch.broadcast_tensors(warmth, taught)
+        warmth = (warmth * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1)
+        active = taught.sum((1, 2)) / count
+        return cls(
+            names=tuple(names),
+            student_score=mean[0],
+            active=active,
+            score=mean[1:],
+            rank=(lesson.ranks[1:] * counted).sum((1, 2)) / count,
+            warmth=warmth * active,
+            muted=1 - torch.stack(list(finite)).to(active) if names else active,
+            batches=torch.ones_like(mean[0]),
+        )
+
+    def scalars(self) -> dict[str, Tensor]:
+        """The means by name: ``classroom/student_score``, ``classroom/<mentor>/active``, ..."""
+        found = {f'{SCOPE}student_score': self.student_score / self.batches}
+        for name, row in zip(self.names, self._rows()):
+            found.update({f'{SCOPE}{name}/{key}': value for key, value in row.items()})
+        return found
+
+    def _rows(self) -> list[dict[str, Tensor]]:
+        """The mentors' means; of ``muted`` the share of batches."""
+        warmth = torch.where(self.active > 0, self.warmth / self.active, 1)
+        columns = dict(active=self.active, score=self.score, rank=self.rank, muted=self.muted)
+        means = {key: value / self.batches for key, value in columns.items()}
+        means = dict(means, temperature=warmth)
+        order = ('active', 'score', 'rank', 'temperature', 'muted')
+        return [{key: means[key][i] for key in order} for i in range(len(self.names))]
+
+    def with_losses(self, outputs: Mapping[str, Any]) -> LessonRecord:
+        """With those of an iteration's outputs that are losses."""
+        losses = {
+            key: torch.as_tensor(value).detach()
+            for key, value in outputs.items()
+            if 'loss' in key and not key.startswith(SCOPE)
+        }
+        return replace(self, losses=losses)
+
+    def __add__(self, other: LessonRecord) -> LessonRecord:
+        """Of both."""
+        total = {key: getattr(self, key) + getattr(other, key) for key in SUMMED}
+        both = {**self.losses, **other.losses}
+        losses = {key: self.losses.get(key, 0) + other.losses.get(key, 0) for key in both}
+        return replace(self, **total, losses=losses)
+
+    def double(self) -> LessonRecord:
+        """In double precision, for a sum over an epoch."""
+        losses = {key: value.double() for key, value in self.losses.items()}
+        return replace(self, **{key: getattr(self, key).double() for key in SUMMED}, losses=losses)
+
+    def reduced(self) -> LessonRecord:
+        """Summed over all ranks."""
+        flat = [getattr(self, key).flatten() for key in SUMMED]
+        flat += [value.to(self.batches).flatten() for value in self.losses.values()]
+        total = torch.cat(flat)
+        all_reduce(total)
+        parts = total.split([len(part) for part in flat])
+        summed = {key: part.view_as(getattr(self, key)) for key, part in zip(SUMMED, parts)}
+        losses = {key: part[0] for key, part in zip(self.losses, parts[len(SUMMED) :])}
+        return replace(self, **summed, losses=losses)
+
+    def line(self) -> dict[str, Any]:
+        """Plain numbers for a line of ``classroom.jsonl``: means, and batches that were muted."""
+        mentors = {}
+        for i, (name, row) in enumerate(zip(self.names, self._rows())):
+            plain = {key: value.item() for key, value in row.items() if key != 'muted'}
+            mentors[name] = dict(plain, muted_batches=round(self.muted[i].item()))
+        return dict(
+            student_score=(self.student_score / self.batches).item(),
+            losses={key: (value / self.batches).item() for key, value in self.losses.items()},
+            mentors=mentors,
+        )
+
+
+SUMMED = tuple(f.name for f in fields(LessonRecord) if f.name not in ('names', 'losses'))
+
+
+def _mean(values: Tensor, judged: Tensor) -> Tensor:
+    """Mean of scores ``(1 + M, N, K)`` over what counts, ``(1 + M,)``."""
+    count = judged.sum((-2, -1)).clamp(min=1)
+    return torch.where(judged, values, 0).sum((1, 2)) / count

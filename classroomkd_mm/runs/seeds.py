@@ -1,0 +1,41 @@
+"""Random numbers that neither a resume nor a look at the data changes."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.runner import IterBasedTrainLoop, Runner, set_random_seed
+
+
+@contextmanager
+def same_random_state() -> Iterator[None]:
+    """Training is bit-identical with and without what is looked at before it."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices=devices):  # of all devices, it would wake them all up
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def interval_of(runner: Runner) -> Optional[int]:
+    """Iterations between reports where a run trains by iterations, None where by epochs."""
+    loop = runner.train_loop
+    return loop.val_interval if isinstance(loop, IterBasedTrainLoop) else None
+
+
+def seed_epoch(runner: Runner) -> None:
+    """Give an epoch random numbers of its own.
+
+    MMEngine saves no random state: without this a resumed run would draw other augmentations and
+    dropout than one that was not interrupted. (Workers that start anew with each epoch are seeded
+    alike each time, by MMEngine.)
+    """
+    per_rank = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
+    start = runner.epoch if interval_of(runner) is None else runner.iter
+    set_random_seed(runner.seed + start, diff_rank_seed=per_rank)

@@ -1,0 +1,82 @@
+"""What a config says of its classroom, and the config of the student alone."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from ..distiller import ClassroomDistiller
+from ..registry import HOOKS, MODELS
+
+STUDENT_FILE = 'student.py'
+PACKAGE = 'classroomkd_mm'
+
+
+def is_classroom(model: Mapping[str, Any]) -> bool:
+    """Whether a model's config is of :class:`ClassroomDistiller` or of a class derived from it."""
+    kind = _class_of(model, MODELS)
+    return kind is not None and issubclass(kind, ClassroomDistiller)
+
+
+def with_classroom_hook(cfg: Config) -> Config:
+    """The config with ClassroomHook, if it is a classroom's and has none; its hooks stay."""
+    hooks = cfg.get('custom_hooks') or []
+    kinds = [_class_of(hook, HOOKS) for hook in hooks if isinstance(hook, Mapping)]
+    present = any(c.__name__ == 'ClassroomHook' for kind in kinds if kind for c in kind.__mro__)
+    if is_classroom(cfg.model) and not present:
+        cfg.custom_hooks = [*hooks, dict(type=f'{PACKAGE}.ClassroomHook')]
+    return cfg
+
+
+def student_config(cfg: Config) -> Config:
+    """A run's config with the student in place of the classroom, without the classroom's hooks.
+
+    Any checkpoint of the run fits it, and it needs this package only where it uses one of its
+    networks or data sets. It has no file name and no work dir, lest it write over the classroom's.
+    """
+    plain = copy.deepcopy(cfg)
+    if is_classroom(plain.model):
+        classroom = plain.model
+        plain.model = classroom.student
+        if classroom.get('data_preprocessor') is not None:
+            plain.model.setdefault('data_preprocessor', classroom.data_preprocessor)
+    hooks = [hook for hook in plain.get('custom_hooks') or [] if not _is_ours(hook)]
+    plain.update(custom_hooks=hooks, load_from=None, resume=False)
+    plain.pop('work_dir', None)
+    plain.custom_imports = _imports(plain)
+    return Config(plain.to_dict())
+
+
+def _imports(cfg: Config) -> Optional[dict[str, Any]]:
+    """The config's imports, without this package's where nothing of it is left."""
+    custom = cfg.pop('custom_imports', None) or {}
+    named = custom.get('imports') or []
+    named = [named] if isinstance(named, str) else named
+    if not _needs_package(cfg.to_dict()):
+        named = [name for name in named if name != PACKAGE]
+    return {**custom, 'imports': list(named)} if named else None
+
+
+def _needs_package(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        kind = value.get('type')
+        module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
+        ours = module.split('.')[0] == PACKAGE or value.get('_scope_') == PACKAGE
+        return ours or any(_needs_package(each) for each in value.values())
+    return isinstance(value, (list, tuple)) and any(_needs_package(each) for each in value)
+
+
+def _is_ours(hook: Any) -> bool:
+    """Whether a hook is this package's, or derived from one: of no use to a student alone."""
+    kind = _class_of(hook, HOOKS) if isinstance(hook, Mapping) else type(hook)
+    return any(c.__module__.split('.')[0] == PACKAGE for c in getattr(kind, '__mro__', ()))
+
+
+def _class_of(cfg: Mapping[str, Any], registry: Registry) -> Optional[type]:
+    """The class that a ``dict(type=...)`` names or holds; None where it is not known here."""
+    kind = cfg.get('type')
+    if isinstance(kind, str):
+        kind = registry.get(kind)
+    return kind if isinstance(kind, type) else None

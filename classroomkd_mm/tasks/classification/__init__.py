@@ -1,0 +1,7 @@
+"""Image classification."""
+
+from .bridge import ClassBridge
+from .networks import is_classifier
+from .task import ClassificationTask
+
+__all__ = ['ClassBridge', 'ClassificationTask', 'is_classifier']

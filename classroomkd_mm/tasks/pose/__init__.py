@@ -1,0 +1,6 @@
+"""Top-down pose estimation."""
+
+from .bridge import PoseBridge
+from .task import PoseTask
+
+__all__ = ['PoseBridge', 'PoseTask']

@@ -1,0 +1,212 @@
+"""A pose mentor in the student's eyes: its crop, its keypoints, its form of output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ...parts import Metainfo
+from ...structures import Answer, Reading, Resize
+from ..base import Bridge, Samples
+from .keypoints import join_keypoints, names_of
+from .readouts import Readout
+
+ASPECT_TOLERANCE = 0.01
+CROP = ('input_size', 'input_scale', 'input_center')  # how MMPose's samples state the crop
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The picture that a mentor is shown, and what its decoder takes it for.
+
+    Attributes:
+        resize: What the student's input must become; None if nothing.
+        ratio: The student's input pixels per pixel of the mentor's, (x, y).
+        covered: (w, h) of the crop that its decoder speaks of, in the student's crops: a
+            letterboxed one is larger, and UDP's ends on the last pixel.
+    """
+
+    resize: Resize | None
+    ratio: tuple[float, float]
+    covered: tuple[float, float]
+
+    def __str__(self) -> str:
+        if self.resize is None:
+            return 'nothing'
+        height, width = self.resize.size
+        padded = self.ratio[0] == self.ratio[1] and self.resize.letterbox
+        return f'input to {width}x{height}{", letterboxed" if padded else ""}'
+
+
+def crop_of(student: Sequence[Size], own: Sequence[Size], letterbox: bool, who: str) -> Crop:
+    """How the student's crop is shown to a mentor.
+
+    Args:
+        student: (w, h) of the student's input, and what its decoder takes for the crop's.
+        own: The mentor's.
+        letterbox: Keep another aspect ratio: the picture fills the upper left.
+        who: Names the mentor in errors.
+
+    Raises:
+        ValueError: Where the aspect ratios differ and ``letterbox`` is off.
+    """
+    (width, height), extent = student
+    (own_width, own_height), own_extent = own
+    ratio = (width / own_width, height / own_height)
+    padded = abs(ratio[0] / ratio[1] - 1) > ASPECT_TOLERANCE
+    if padded and not letterbox:
+        raise ValueError(
+            f'{who} has input size {own_width}x{own_height}, the student {width}x{height}: the '
+            'aspect ratios cannot be mapped (letterbox=True pads)'
+        )
+    if padded:
+        ratio = (max(ratio), max(ratio))
+    covered = tuple(its * r / mine for its, r, mine in zip(own_extent, ratio, extent))
+    resize = Resize((own_height, own_width), ratio, letterbox)
+    return Crop(resize if student[0] != own[0] else None, ratio, (covered[0], covered[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class PoseBridge(Bridge):
+    """A pose mentor in the student's eyes.
+
+    Attributes:
+        readout: How its output is read in the student's input space.
+        target: The student's own readout.
+        crop: What it is shown.
+        keypoints: Names of its keypoints, None where they are the student's.
+        min_shared: With fewer in common with the data set it is refused.
+        as_many: Whether it has as many keypoints as the student.
+        index: Where each of the student's keypoints is among its own; None if equal.
+        known: Which of the student's keypoints it has, bool ``(K,)``; None if all.
+    """
+
+    readout: Readout
+    target: Readout
+    crop: Crop
+    keypoints: tuple[str, ...] | None = None
+    min_shared: int = 5
+    as_many: bool = True
+    index: Tensor | None = None
+    known: Tensor | None = None
+
+    def joined(self, metainfo: Metainfo) -> PoseBridge:
+        """The bridge to a data set with this parsed metainfo, its keypoints joined by name.
+
+        Raises:
+            ValueError: Where they share too few.
+        """
+        ours = names_of(metainfo)
+        if self.keypoints is None or list(self.keypoints) == ours:
+            return replace(self, index=None, known=None)
+        index, known = join_keypoints(self.keypoints, ours)
+        if sum(known) < self.min_shared:
+            raise ValueError(
+                f'mentor {self.name!r} shares {sum(known)} of the {len(ours)} keypoints with the '
+                f'data set, fewer than min_shared_keypoints={self.min_shared}'
+            )
+        words = f'{sum(known)} of {len(ours)} keypoints by name'
+        return replace(
+            self,
+            index=torch.tensor(index),
+            known=torch.tensor(known),
+            adaptations=tuple(dict.fromkeys((*self.adaptations, words))),
+        )
+
+    def moved(self, fn: Callable[[Tensor], Tensor]) -> PoseBridge:
+        """The bridge on another device."""
+        if self.index is None or self.known is None:
+            return self
+        return replace(self, index=fn(self.index), known=fn(self.known))
+
+    def read(self, answer: Answer) -> Reading:
+        """Keypoints in the student's input pixels, and natural logits in its form.
+
+        Raises:
+            RuntimeError: Where keypoints differ and the data set is not known.
+        """
+        maps = self.ours(answer.parts)
+        return Reading(self.readout.keypoints(maps), self.readout.parts(maps, self.target))
+
+    def ours(self, maps: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Its maps of the student's keypoints, in the student's order.
+
+        Raises:
+            RuntimeError: Where keypoints differ and the data set is not known.
+        """
+        index = self.index
+        if index is not None:
+            return [part.index_select(1, index) for part in maps]
+        if not self.as_many:
+            raise RuntimeError(
+                f'mentor {self.name!r} has other keypoints, and the samples do not name their data '
+                'set: ClassroomHook does, add it to custom_hooks'
+            )
+        return maps
+
+    def predict(self, network: nn.Module, inputs: Tensor, data_samples: Samples) -> Samples:
+        """The mentor's own predictions of the student's keypoints, in the picture.
+
+        The crop in ``data_samples`` is stated at the student's input, the mentor's coordinates are
+        at its own: the crop is restated meanwhile. A mentor of other keypoints is not asked twice:
+        the samples' flip indices are of the data set's.
+        """
+        with self._own_crop(data_samples), _without_flip(network, self.index is not None):
+            predictions = network(inputs, data_samples, mode='predict')
+        return [self._of_ours(sample) for sample in predictions]
+
+    @contextmanager
+    def _own_crop(self, data_samples: Samples) -> Iterator[None]:
+        if self.crop.resize is None and self.crop.covered == (1, 1):
+            yield
+            return
+        original = [{key: sample.metainfo[key] for key in CROP} for sample in data_samples]
+        try:
+            for sample, meta in zip(data_samples, original):
+                sample.set_metainfo(self._restated(meta))
+            yield
+        finally:
+            for sample, meta in zip(data_samples, original):
+                sample.set_metainfo(meta)
+
+    def _restated(self, meta: dict[str, Any]) -> dict[str, Any]:
+        covered = np.asarray(self.crop.covered)
+        size, scale = meta['input_size'], np.asarray(meta['input_scale'])
+        if self.crop.resize is not None:
+            size = self.crop.resize.size[::-1]
+        return dict(
+            input_size=size,
+            input_scale=scale * covered,
+            input_center=np.asarray(meta['input_center']) + scale * (covered - 1) / 2,
+        )
+
+    def _of_ours(self, sample: Any) -> Any:
+        if self.index is not None and self.known is not None:
+            index, known = self.index.cpu().numpy(), self.known.cpu().numpy()
+            found = sample.pred_instances
+            ours = dict(
+                keypoints=found.keypoints[:, index],
+                keypoint_scores=found.keypoint_scores[:, index] * known,
+                keypoints_visible=found.keypoints_visible[:, index] * known,
+            )
+            sample.pred_instances = InstanceData(**{**dict(found.items()), **ours})
+        return sample
+
+
+@contextmanager
+def _without_flip(network: Any, needed: bool) -> Iterator[None]:
+    before = network.test_cfg
+    if needed:
+        network.test_cfg = {**(before or {}), 'flip_test': False}
+    try:
+        yield
+    finally:
+        network.test_cfg = before

@@ -1,0 +1,206 @@
+"""Top-down pose estimation with MMPose, by heatmaps or SimCC."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, Optional
+
+import torch
+from torch import Tensor, nn
+
+from ...parts import DistillLoss, Filter, Metainfo, Scorer
+from ...registry import TASKS
+from ...structures import PoseTruth, Reading, Scores
+from ..base import Bridge, Samples, Task
+from ..heads import Output, replayed, reweighted, takes_weights
+from .bridge import PoseBridge, Size, crop_of
+from .keypoints import names_in_config, published_metainfo
+from .readouts import SimCCReadout, crop_extent, has_stages, readout_of
+from .truth import ground_truth
+
+
+@TASKS.register_module()
+class PoseTask(Task[PoseTruth]):
+    """MMPose's top-down estimators with a heatmap or a SimCC head.
+
+    Args:
+        student: The stock model.
+        sharpness: What turns the values of a heatmap that peaks at 1 into natural logits.
+
+    Raises:
+        ValueError: Where the student has neither.
+    """
+
+    default_scorer = dict(type='OKSScorer')
+    truth = PoseTruth
+    networks = 'pose networks'
+    mentor_settings = frozenset({'keypoints', 'min_shared_keypoints', 'letterbox'})
+
+    def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
+        super().__init__(student, sharpness)
+        head: Any = student.head if hasattr(student, 'head') else None
+        self.readout = readout_of(student, 'student', sharpness)
+        if has_stages(head):
+            raise ValueError(
+                f'student has {type(head).__name__}, whose output is a list of stages: '
+                'such a network can be a mentor, not the student'
+            )
+        self.sizes = _sizes(head.decoder)
+        self.keypoints = head.out_channels
+        self.student_metainfo: Optional[Metainfo] = getattr(student, 'metainfo', None)
+        self.loss_name = type(head.loss_module).__name__
+        self.takes_weights = self._takes_weights(head)
+
+    @classmethod
+    def fits(cls, student: nn.Module) -> bool:
+        """Whether a model is one of MMPose's."""
+        return any(c.__module__.startswith('mmpose.') for c in type(student).__mro__)
+
+    def _takes_weights(self, head: Any) -> bool:
+        generator = torch.Generator().manual_seed(0)
+
+        def random() -> Output:
+            shape, (width, height) = (2, self.keypoints), self.readout.size
+            if isinstance(self.readout, SimCCReadout):
+                return tuple(torch.rand(*shape, n, generator=generator) for n in (width, height))
+            values = torch.rand(*shape, width * height, generator=generator)
+            return values.unflatten(-1, (height, width))
+
+        try:
+            return takes_weights(head.loss_module, random(), random())
+        except Exception as error:  # a stock loss fails in many ways where it does not fit
+            raise ValueError(
+                f'student.head.loss={self.loss_name} does not fit the outputs of '
+                f'{type(head).__name__} ({self.readout}): {error}'
+            ) from error
+
+    def bridge(
+        self, name: str, network: nn.Module, config: Any, settings: Mapping[str, Any]
+    ) -> Bridge:
+        """What a mentor is to this student.
+
+        Raises:
+            ValueError: Where its output cannot be carried over, with both sides' values.
+        """
+        who = f'mentor {name!r}'
+        readout_of(network, who)  # before anything else is asked of its head
+        head: Any = network.head
+        names = settings.get('keypoints') or names_in_config(config)
+        if head.out_channels != self.keypoints and names is None:
+            raise ValueError(
+                f'{who} has {head.out_channels} keypoints, the student {self.keypoints}; join them '
+                'with keypoints=[its keypoint names]'
+            )
+        letterbox = bool(settings.get('letterbox', False))
+        crop = crop_of(self.sizes, _sizes(head.decoder), letterbox, who)
+        readout = readout_of(network, who, self.sharpness, crop.ratio)
+        words = [] if crop.resize is None else [str(crop)]
+        words += [] if readout == self.readout else [f'{readout} to {self.readout}']
+        return PoseBridge(
+            name,
+            tuple(words),
+            crop.resize,
+            readout=readout,
+            target=self.readout,
+            crop=crop,
+            keypoints=None if names is None else tuple(names),
+            min_shared=settings.get('min_shared_keypoints', 5),
+            as_many=head.out_channels == self.keypoints,
+        )
+
+    def forward(self, student: Any, inputs: Tensor) -> tuple[Any, Output]:
+        """What the head was given, and its heatmaps or SimCC vectors."""
+        feats = student.extract_feat(inputs)
+        return feats, student.head.forward(feats)
+
+    def read(self, output: Output) -> Reading:
+        """Keypoints in input pixels, and natural logits."""
+        parts = (output,) if isinstance(output, Tensor) else tuple(output)
+        maps = [part.float() for part in parts]
+        with torch.no_grad():
+            keypoints = self.readout.keypoints(maps)
+        return Reading(keypoints, self.readout.parts(maps, self.readout))
+
+    def ground_truth(self, data_samples: Samples, device: torch.device) -> PoseTruth:
+        """What the packed samples know of their people, in the student's input pixels."""
+        return ground_truth(data_samples, self.readout, device)
+
+    def score(
+        self, scorer: Scorer[PoseTruth], readings: Sequence[Reading], bridges: Sequence[Bridge],
+        truth: PoseTruth,
+    ) -> Scores:  # fmt: skip
+        """Score all members, each decoded on its own grid, on the keypoints that it has."""
+        scores = super().score(scorer, readings, bridges, truth)
+        if all(bridge.known is None for bridge in bridges):
+            return scores
+        everything = torch.ones_like(truth.labelled[0])
+        known = [everything if bridge.known is None else bridge.known for bridge in bridges]
+        return replace(scores, known=torch.stack(known))
+
+    def task_loss(
+        self,
+        student: Any,
+        feats: Any,
+        output: Output,
+        data_samples: Samples,
+        weight: Optional[Tensor],
+    ) -> dict[str, Any]:
+        """The head's own losses with each sample weighted by ``weight`` (N,)."""
+        weighted = nullcontext() if weight is None else reweighted(data_samples, weight)
+        with replayed(student.head, output), weighted:
+            return student.head.loss(feats, data_samples, train_cfg=student.train_cfg)
+
+    def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
+        """Score the first sample's truth itself, so that what the data lack shows before training.
+
+        Raises:
+            ValueError: The scorer's.
+        """
+        truth = self.ground_truth([dataset[0]['data_samples']], torch.device('cpu'))
+        scorer(truth.keypoints[None], truth, self.metainfo)
+
+    def find_metainfo(self, data_samples: Samples) -> Metainfo:
+        """The student's own metainfo, or MMPose's for the data set that all samples name.
+
+        Empty where they name none that MMPose knows, several, or one of other keypoints: a part of
+        a CombinedDataset says its own name, and its keypoints have been converted.
+        """
+        if self.student_metainfo is not None:
+            return self.student_metainfo
+        names = {sample.metainfo.get('dataset_name') for sample in data_samples}
+        if len(names) > 1 or None in names:
+            return {}
+        metainfo = published_metainfo(str(names.pop()))
+        return metainfo if len(metainfo.get('keypoint_id2name', ())) == self.keypoints else {}
+
+    def check_filter(self, knowledge_filter: Filter) -> None:
+        """Refuse per-sample task weights where the head's loss cannot take them.
+
+        Raises:
+            ValueError: Naming the loss.
+        """
+        if knowledge_filter.task_weight is None and not self.takes_weights:
+            raise ValueError(
+                f'knowledge_filter={type(knowledge_filter).__name__} weights each sample through '
+                f'its keypoint weights, and student.head.loss={self.loss_name} is not linear in '
+                'them; use KeypointMSELoss, or UniformFilter'
+            )
+
+    def check_loss(self, distill_loss: DistillLoss, bridges: Sequence[Bridge]) -> None:
+        """Refuse to compare a heatmap's values with SimCC's, which are logits of another scale.
+
+        Raises:
+            ValueError: Naming the loss.
+        """
+        readouts = [b.readout for b in bridges if isinstance(b, PoseBridge)] + [self.readout]
+        if distill_loss.compares_values and any(isinstance(r, SimCCReadout) for r in readouts):
+            raise ValueError(
+                f'distill_loss={type(distill_loss).__name__} compares heatmap values, and a member '
+                'of this classroom has a SimCC head; use KLDistillLoss'
+            )
+
+
+def _sizes(codec: Any) -> tuple[Size, Size]:
+    """(w, h) of a codec's input, and what its decoder takes for the crop's."""
+    width, height = codec.input_size
+    return (int(width), int(height)), crop_extent(codec)

@@ -1,0 +1,70 @@
+"""What MMPose's packed samples know of their people, in the network's input space."""
+
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import torch
+from torch import Tensor
+
+from ...structures import PoseTruth
+from .readouts import Readout, SimCCReadout
+
+
+def ground_truth(data_samples: Sequence[Any], readout: Readout, device: torch.device) -> PoseTruth:
+    """The truth of a batch; what is missing for one sample is None for all.
+
+    Args:
+        data_samples: N of MMPose's ``PoseDataSample``, one person each.
+        readout: The student's: coordinates are read from its targets where the pipeline packs no
+            ``transformed_keypoints``.
+        device: Where the tensors go.
+    """
+    meta = [sample.metainfo for sample in data_samples]
+    instances = [sample.gt_instances for sample in data_samples]
+    weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in data_samples])
+    ratio = _stack([_pixel_ratio(m) for m in meta], device)
+    area = _stack([(m.get('raw_ann_info') or {}).get('area') for m in meta], device)
+    head = _stack([instance.get('head_size') for instance in instances], device)
+    bbox = _stack([_box_size(instance.get('bboxes')) for instance in instances], device)
+    return PoseTruth(
+        keypoints=_true_keypoints(data_samples, readout, device),
+        labelled=weights.to(device) > 0,
+        area=None if area is None or ratio is None else area[:, 0] * ratio.prod(-1),
+        bbox=None if bbox is None or ratio is None else bbox * ratio,
+        head=None if head is None or ratio is None else head[:, 0] * ratio.mean(-1),
+    )
+
+
+def _stack(values: Sequence[Any], device: torch.device) -> Optional[Tensor]:
+    """One row a sample ``(N, ...)``; None where one has none."""
+    if any(value is None for value in values):
+        return None
+    rows = [torch.as_tensor(value).reshape(-1) for value in values]
+    return torch.stack(rows).to(device, torch.float32, non_blocking=True)
+
+
+def _pixel_ratio(meta: dict[str, Any]) -> Optional[Tensor]:
+    """Input pixels per picture pixel, (x, y)."""
+    if 'input_scale' not in meta:
+        return None
+    return torch.as_tensor(meta['input_size']) / torch.as_tensor(meta['input_scale']).reshape(-1)
+
+
+def _box_size(boxes: Any) -> Any:
+    return None if boxes is None else boxes[0, 2:4] - boxes[0, :2]
+
+
+def _true_keypoints(data_samples: Sequence[Any], readout: Readout, device: torch.device) -> Tensor:
+    packed = [sample.gt_instances.get('transformed_keypoints') for sample in data_samples]
+    stacked = _stack([None if points is None else points[..., :2] for points in packed], device)
+    if stacked is not None:
+        return stacked.unflatten(-1, (-1, 2))
+    if isinstance(readout, SimCCReadout):
+        labels = [sample.gt_instance_labels for sample in data_samples]
+        x, y = (
+            torch.cat([torch.as_tensor(label[f'keypoint_{axis}_labels']) for label in labels])
+            for axis in 'xy'
+        )
+        return readout.keypoints((x, y)).to(device)
+    heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in data_samples])
+    return readout.keypoints((heatmaps.float(),))
