@@ -13,7 +13,16 @@ from .datasets import colour_order
 from .in_place import StudentInPlace
 from .members import Member, build_members, joined
 from .mentors import Mentor
-from .parts import DistillLoss, Filter, Mentoring, Metainfo, Scorer, build_part, rehearse
+from .parts import (
+    DistillLoss,
+    Filter,
+    Mentoring,
+    Metainfo,
+    Scorer,
+    build_part,
+    check_scores,
+    rehearse,
+)
 from .record import SCOPE, LessonRecord
 from .registry import MODELS
 from .structures import Lesson, Reading, Scores, Temperatures
@@ -75,14 +84,13 @@ class ClassroomDistiller(StudentInPlace):
     ) -> None:
         # The student is initialised already.
         loss = build_part(distill_loss or dict(type='KLDistillLoss'), DistillLoss)
-        task = build_task(self, loss.sharpness)
+        task = build_task(self.student, loss.sharpness)
         parts = dict(
             scorer=build_part(scorer or task.default_scorer, Scorer),
             knowledge_filter=build_part(knowledge_filter or dict(type='UniformFilter'), Filter),
             mentoring=build_part(mentoring or dict(type='FixedMentoring', tau=1.0), Mentoring),
             distill_loss=loss,
         )
-        # Past nn.Module's registration: these have no weights and no place in a checkpoint.
         vars(self).update(task=task, members=build_members(self, task, mentors), **parts)
         self._check_parts()
         if knowledge_filter is None and self.members:
@@ -101,6 +109,8 @@ class ClassroomDistiller(StudentInPlace):
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
         """As the student's; with ``mode='loss'`` it is the lesson."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
         return super().forward(inputs, data_samples, mode=mode)
 
     @torch.compiler.disable  # the head's forward is replaced for a while
@@ -149,7 +159,9 @@ class ClassroomDistiller(StudentInPlace):
     @torch.no_grad()
     def _score(self, readings: Sequence[Reading], data_samples: Sequence[Any]) -> Scores:
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
-        return self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
+        scores = self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
+        check_scores(self.scorer, scores, len(readings), len(data_samples))
+        return scores
 
     def _distill(
         self, student: Reading, mentors: Sequence[Reading], scores: Scores, lesson: Lesson
@@ -200,7 +212,7 @@ class ClassroomDistiller(StudentInPlace):
         Raises:
             ValueError: Where they lack what the scorer needs, or do not fit student or mentors.
         """
-        self._join(dataset.metainfo, colour_order(dataset))
+        self._join(getattr(dataset, 'metainfo', {}), colour_order(dataset))
         self.task.check_data(self.scorer, dataset)
 
     def _meet(self, data_samples: Sequence[Any]) -> None:

@@ -40,6 +40,8 @@ def build_members(
 def _build_member(student: Any, task: Task[Any], settings: MentorSettings) -> Member:
     network, config = settings.build()
     bridge = task.bridge(settings.name, network, config, settings.own)
+    if not isinstance(bridge, Bridge):
+        raise TypeError(f'{type(task).__name__}.bridge must give a Bridge, got {bridge!r}')
     view = _view(student.data_preprocessor, network, config, bridge)
     member = Mentor(settings.name, network, view, config), bridge
     _log(f'mentor {settings.name!r}: adapted {", ".join(adaptations(member)) or "nothing"}')

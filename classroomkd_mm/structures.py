@@ -142,7 +142,8 @@ class Lesson:
         active: bool ``(M, N, K')``, ``K'`` is K or 1; whom the student listens to.
         weight: ``(M, N, K')``, the lesson's factor in the distillation loss, 0 where not active.
         ranks: ``(1 + M, N, K')``, the student in row 0.
-        task_weight: ``(N,)``, the factor of each sample's task loss.
+        task_weight: ``(N,)``, the factor of each sample's task loss; None where the filter has one
+            for all.
         rival: ``(M, N, K')``, the student's rank on what each mentor knows; None where every
             mentor knows everything, and it is row 0 of ``ranks``.
         healthy: bool ``(M,)``, whose outputs are finite; None if all are.
@@ -151,16 +152,12 @@ class Lesson:
     active: Tensor
     weight: Tensor
     ranks: Tensor
-    task_weight: Tensor
+    task_weight: Tensor | None = None
     rival: Tensor | None = None
     healthy: Tensor | None = None
 
     def keep(self, healthy: Tensor) -> Lesson:
-        """The lesson without the mentors that are False in ``healthy`` (M,)."""
-        each = healthy.view(-1, 1, 1)
-        return replace(
-            self,
-            active=self.active & each,
-            weight=torch.where(each, self.weight, 0),
-            healthy=healthy,
-        )
+        """The lesson without the mentors that are not ``healthy`` (M,); who is silent weighs 0."""
+        active = self.active & healthy.view(-1, 1, 1)
+        weight = torch.where(active, self.weight, 0)
+        return replace(self, active=active, weight=weight, healthy=healthy)

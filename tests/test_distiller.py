@@ -394,3 +394,131 @@ def test_a_checkpoint_of_a_real_run_is_a_mentor(demo_config, train):
     mentor = MODELS.build(cfg.model).mentors[0].network
     weights = trained.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in mentor.state_dict().items())
+
+
+# The student is the model
+
+
+def test_the_class_is_changed_in_place_and_given_back_by_export(build, demo_config, tmp_path):
+    import pickle
+    import pickletools
+
+    from mmpose.models import TopdownPoseEstimator
+
+    model = build()
+    assert isinstance(model, TopdownPoseEstimator) and type(model) is type(build())
+    plain = model.export()
+    assert type(plain) is TopdownPoseEstimator and not hasattr(plain, 'mentors')
+    inputs = torch.rand(2, 3, 64, 48)
+    torch.testing.assert_close(plain.eval()(inputs, None), model.eval()(inputs), rtol=0, atol=0)
+    text = pickle.dumps(plain)
+    words = [arg for _, arg, _ in pickletools.genops(text) if isinstance(arg, str)]
+    assert not [word for word in words if 'classroomkd' in word.lower() or 'mentor' in word]
+    model.head.final_layer.bias.data.add_(1)  # its weights are its own
+    assert not torch.equal(plain.head.final_layer.bias, model.head.final_layer.bias)
+    plain.load_state_dict(model.state_dict())  # stock hooks work, ours are gone
+    assert 'extra' in plain.load_state_dict({**model.state_dict(), 'extra': inputs}, False)[1]
+
+
+def test_a_copy_holds_the_student_alone_and_moves_nobody_elses_mentors(build):
+    import pickle
+
+    model = build()
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert type(copied) is type(model) and copied.mentors == ()
+        inputs = torch.rand(2, 3, 64, 48)
+        torch.testing.assert_close(copied.eval()(inputs), model.eval()(inputs), rtol=0, atol=0)
+        copied.to('meta')
+        with pytest.raises(RuntimeError, match='a copy of a classroom, which holds no mentors'):
+            copied(inputs, [], mode='loss')
+    devices = {p.device.type for m in model.mentors for p in m.network.parameters()}
+    devices |= {m.view.gain.device.type for m in model.mentors}
+    assert devices == {'cpu'}
+    model.to('meta')
+    assert {p.device.type for m in model.mentors for p in m.network.parameters()} == {'meta'}
+
+
+def test_an_average_on_another_device_leaves_the_mentors_where_they_are(demo_config, train):
+    cfg = demo_config('classroom')
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='EMAHook', device='cpu')]
+    cfg.train_cfg.max_epochs = 1
+    model = train(cfg).model.double()
+    mentors = {p.dtype for m in model.mentors for p in m.network.parameters()}
+    assert mentors == {torch.float64}
+
+
+def test_the_student_outlives_the_model_and_is_copied_alone(build):
+    model = build()
+    student, weights = model.student, model.state_dict()
+    alone = copy.deepcopy(model.student)
+    del model
+    inputs = torch.rand(2, 3, 64, 48)
+    for each in (student, alone, copy.deepcopy(student)):
+        assert not each.load_state_dict(weights).missing_keys
+        torch.testing.assert_close(each.eval()(inputs, None), student.eval()(inputs, None))
+
+
+def test_a_student_class_that_overrides_train_is_obeyed(build, demo_config):
+    from mmpose.models import TopdownPoseEstimator
+
+    @ROOT_MODELS.register_module(force=True)
+    class WithFrozenNorm(TopdownPoseEstimator):
+        def train(self, mode=True):
+            super().train(mode)
+            self.backbone.bn1.eval()
+            return self
+
+    student = demo_config('classroom').model.student
+    model = build(student=dict(student, type='WithFrozenNorm'))
+    assert model.train().head.training and not model.backbone.bn1.training
+    assert not model.mentors[0].network.training
+
+
+def test_loss_in_a_mentors_name_is_no_loss(build, demo_config):
+    small = demo_config('mentor_small').model.to_dict()
+    model = build(mentors=[dict(name='lossless', config=small, checkpoint=None)])
+    losses = lesson(model, batch())
+    total, log_vars = model.parse_losses(losses)
+    want = losses['loss_task_kpt'] + losses['loss_distill']
+    torch.testing.assert_close(total, want)
+    assert torch.equal(log_vars['loss'], total)
+    assert log_vars['classroom/lossless/score'] == losses['classroom/lossless/score']
+
+
+def test_of_the_mentors_only_what_is_taught_is_held(build):
+    """While the parts work, no maps live but one set of natural logits per mentor."""
+    import gc
+
+    model, seen = build(), []
+
+    class Watch(type(model.knowledge_filter)):
+        def forward(self, scores, mentors=()):
+            gc.collect()
+            size, own = mentors[0].numel(), {z.untyped_storage().data_ptr() for z in mentors}
+            live = [
+                t
+                for t in gc.get_objects()
+                if isinstance(t, torch.Tensor) and t.numel() == size and not t.requires_grad
+            ]
+            seen.append({t.untyped_storage().data_ptr() for t in live} - own)
+            return super().forward(scores, mentors)
+
+    model.knowledge_filter = Watch()
+    data = batch()
+    targets = [s.gt_fields for s in data['data_samples']]
+    lesson(model, data)
+    assert targets and seen == [set()]
+
+
+@pytest.mark.parametrize('weight', [0.5, 0.3, 1.0])
+def test_a_weight_for_all_samples_is_exact_whatever_the_loss(build, demo_config, weight):
+    """Through the keypoint weights an OHKM loss would give its square."""
+    student = demo_config('classroom').model.student
+    student.head.loss = dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=4)
+    model = build(
+        student=student, mentors=[], knowledge_filter=dict(type='UniformFilter', task_weight=weight)
+    )
+    stock = model.export()
+    data = model.data_preprocessor(batch(), True)
+    want = weight * stock(**data, mode='loss')['loss_kpt']
+    torch.testing.assert_close(model(**data, mode='loss')['loss_task_kpt'], want)

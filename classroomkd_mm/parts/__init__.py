@@ -1,7 +1,7 @@
 """What a lesson is made of: scorer, filter, mentoring rule and loss, each a registered class."""
 
 from .base import DistillLoss, Filter, Mentoring, Metainfo, Part, Scorer
-from .build import build_part, rehearse
+from .build import build_part, check_scores, rehearse
 from .filters import ConfidenceFilter, EntropyFilter, KnowledgeFilter, UniformFilter
 from .losses import DISTDistillLoss, DKDDistillLoss, KLDistillLoss, MSEDistillLoss
 from .mentoring import AdaptiveMentoring, DTKDMentoring, FixedMentoring
@@ -29,5 +29,6 @@ __all__ = [
     'TrueClassScorer',
     'UniformFilter',
     'build_part',
+    'check_scores',
     'rehearse',
 ]

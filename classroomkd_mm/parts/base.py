@@ -2,15 +2,16 @@
 
 A part is a registered class with one method. To add a rule, derive from its contract here, register
 the class with ``classroomkd_mm.registry.MODELS`` and name it in the config; see docs/extending.md.
-M mentors teach N samples of K keypoints (classification: K = 1) with D places each. A part has no
-weights and no place in a checkpoint.
+M mentors teach N samples of K keypoints (classification: K = 1) with D places each. A part is
+called like a function, has no weights and no place in a checkpoint. M may be 0. Mentors' logits are
+finite: 0 where a mentor is muted.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Optional, TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..structures import Lesson, Scores, Temperatures
 
@@ -18,7 +19,7 @@ Truth = TypeVar('Truth')
 Metainfo = Mapping[str, Any]  # a data set's, as MMEngine's data sets state it
 
 
-class Part(nn.Module, ABC):
+class Part(ABC):
     """What the contracts have in common.
 
     Attributes:
@@ -27,12 +28,20 @@ class Part(nn.Module, ABC):
 
     setting: str
 
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the part is for."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`forward`."""
+        return self.forward(*args, **kwargs)
+
 
 class Scorer(Part, Generic[Truth]):
     """How well did each member do on each sample?
 
-    Called first, without gradients and in float32. May refuse data that lack what it needs, by a
-    ``ValueError`` that says what to use instead: it is shown the first sample before training.
+    Called first, without gradients and in float32. Refuses data that lack what it needs, by a
+    ``ValueError`` that says what to use instead.
 
     Attributes:
         truth: The kind of ground truth that it takes; a task refuses another task's scorer.
@@ -60,8 +69,8 @@ class Filter(Part):
 
     Attributes:
         task_weight: The task loss's weight where it is the same for every sample; None where each
-            has its own (``Lesson.task_weight``), for which the task's loss must be a sum over
-            samples: others are refused when the model is built.
+            has its own, ``Lesson.task_weight``. The task's loss must then be a sum over samples:
+            others are refused when the model is built.
     """
 
     setting = 'knowledge_filter'
@@ -126,7 +135,6 @@ class DistillLoss(Part):
     compares_values: bool = False
 
     def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__()
         self.loss_weight = loss_weight
 
     def forward(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..registry import MODELS
 from ..structures import Lesson, Scores
-from .base import DistillLoss, Filter, Mentoring, Part
+from .base import DistillLoss, Filter, Mentoring, Part, Scorer
 
 P = TypeVar('P', bound=Part)
 SAMPLES = 2  # of a rehearsal
@@ -37,6 +37,8 @@ def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
     except TypeError as error:  # a setting that it does not know, a method that it lacks
         raise TypeError(f'{setting}: {error}') from error
     name = type(part).__name__
+    if isinstance(part, Scorer) and not hasattr(part, 'truth'):
+        raise TypeError(f'{setting}={name} must say in `truth` which ground truth it takes')
     if isinstance(part, contract):
         return part
     if isinstance(part, Part):
@@ -51,7 +53,6 @@ def _check_registered(name: object, setting: str) -> None:
         raise KeyError(f'{setting}: type={name!r} is not registered; {hint}')
 
 
-@torch.no_grad()
 def rehearse(
     knowledge_filter: Filter,
     mentoring: Mentoring,
@@ -73,27 +74,59 @@ def rehearse(
     Raises:
         TypeError: For a part that breaks its contract.
         ValueError: A part's own, for a task that it is not for.
+        RuntimeError: For one that fails.
     """
-    keypoints, places = shape
-    labelled = torch.ones(SAMPLES, keypoints, dtype=torch.bool)
-    student = torch.zeros(SAMPLES, keypoints, places)
-    theirs = [torch.zeros_like(student) for _ in range(mentors)]
-    scores = Scores(
+    scores = _level_scores(mentors, shape[0], has_target)
+    student = torch.zeros(SAMPLES, *shape, requires_grad=True)
+    theirs = [torch.zeros(SAMPLES, *shape) for _ in range(mentors)]
+    with torch.no_grad():
+        lesson = _try(knowledge_filter, scores, theirs)
+        _check_lesson(lesson, knowledge_filter, mentors, shape[0])
+        temperature = _try(mentoring, lesson, student.detach(), theirs)
+    for side in temperature if isinstance(temperature, tuple) else (temperature,):
+        _check_shape(side, mentoring, 'temperatures', (mentors, SAMPLES), shape[0])
+        if not (side > 0).all():
+            _refuse(mentoring, 'positive temperatures', side)
+    told = (lesson, temperature, scores.labelled, scores.target)
+    loss = _try(distill_loss, student, theirs, *told)
+    if not isinstance(loss, Tensor) or loss.dim() or mentors and not loss.requires_grad:
+        _refuse(distill_loss, 'a scalar with the gradient of the student', loss)
+
+
+def check_scores(scorer: Scorer[Any], scores: object, members: int, samples: int) -> None:
+    """Refuse what is no score of this batch.
+
+    Raises:
+        TypeError: Naming the scorer and the shapes.
+    """
+    if not isinstance(scores, Scores):
+        _refuse(scorer, 'Scores', scores, samples)
+    keypoints = scores.labelled.shape[1:]
+    if scores.values.shape != (members, samples, *keypoints) or len(keypoints) != 1:
+        wanted = f'values (1 + M, N, K) with 1 + M = {members} and labelled (N, K)'
+        found = f'{tuple(scores.values.shape)} and {tuple(scores.labelled.shape)}'
+        _refuse(scorer, wanted, found, samples)
+
+
+def _level_scores(mentors: int, keypoints: int, has_target: bool) -> Scores:
+    return Scores(
         torch.full((1 + mentors, SAMPLES, keypoints), 0.5),
-        labelled,
+        torch.ones(SAMPLES, keypoints, dtype=torch.bool),
         correct=torch.ones(mentors, SAMPLES, dtype=torch.bool) if has_target else None,
         target=torch.zeros(SAMPLES, keypoints, dtype=torch.long) if has_target else None,
     )
-    lesson = copy.deepcopy(knowledge_filter)(scores, theirs)
-    _check_lesson(lesson, knowledge_filter, mentors, keypoints)
-    temperature = copy.deepcopy(mentoring)(lesson, student, theirs)
-    for side in temperature if isinstance(temperature, tuple) else (temperature,):
-        _check_shape(side, mentoring, 'temperatures', (mentors, SAMPLES), keypoints)
-    loss = copy.deepcopy(distill_loss)(
-        student, theirs, lesson, temperature, labelled, scores.target
-    )
-    if not isinstance(loss, Tensor) or loss.dim():
-        _refuse(distill_loss, 'a scalar tensor', loss)
+
+
+def _try(part: Part, *args: Any) -> Any:
+    """What a copy of a part gives: whatever it counts or remembers starts with the real lessons."""
+    try:
+        return copy.deepcopy(part)(*args)
+    except (TypeError, ValueError):  # a part's own sentence
+        raise
+    except Exception as error:  # an outsider's part: whatever it raises, its name must be said
+        raise RuntimeError(
+            f'{part.setting}={type(part).__name__} fails on {SAMPLES} made-up samples: {error}'
+        ) from error
 
 
 def _check_lesson(lesson: object, part: Filter, mentors: int, keypoints: int) -> None:
@@ -102,7 +135,11 @@ def _check_lesson(lesson: object, part: Filter, mentors: int, keypoints: int) ->
     _check_shape(lesson.active, part, 'active', (mentors, SAMPLES), keypoints)
     _check_shape(lesson.weight, part, 'weight', (mentors, SAMPLES), keypoints)
     _check_shape(lesson.ranks, part, 'ranks', (1 + mentors, SAMPLES), keypoints)
-    _check_shape(lesson.task_weight[..., None], part, 'task_weight', (SAMPLES,), 1)
+    if lesson.active.dtype is not torch.bool or not lesson.weight.is_floating_point():
+        _refuse(part, 'active as bool and weight as float', lesson.active.dtype)
+    own = lesson.task_weight
+    if part.task_weight is None and (own is None or tuple(own.shape) != (SAMPLES,)):
+        _refuse(part, f'task_weight shaped ({SAMPLES},)', own)
 
 
 def _check_shape(
@@ -113,9 +150,11 @@ def _check_shape(
         _refuse(part, f'{what} shaped {" or ".join(map(str, sorted(shapes)))}', value)
 
 
-def _refuse(part: Part, wanted: str, got: object) -> NoReturn:
-    found = f'shape {tuple(got.shape)}' if isinstance(got, Tensor) else type(got).__name__
+def _refuse(part: Part, wanted: str, got: object, samples: int = SAMPLES) -> NoReturn:
+    found = got if isinstance(got, (str, torch.dtype)) else type(got).__name__
+    if isinstance(got, Tensor):
+        found = f'shape {tuple(got.shape)}'
     raise TypeError(
-        f'{part.setting}={type(part).__name__} must give {wanted} for {SAMPLES} samples, '
+        f'{part.setting}={type(part).__name__} must give {wanted} for {samples} samples, '
         f'got {found}'
     )

@@ -52,7 +52,6 @@ class KnowledgeFilter(Filter):
         decimals: Optional[int] = None,
         ranking: str = 'score',
     ) -> None:
-        super().__init__()
         _one_of('granularity', granularity, GRANULARITIES)
         _one_of('ranking', ranking, RANKINGS)
         self.granularity = granularity
@@ -126,7 +125,6 @@ class UniformFilter(Filter):
     """
 
     def __init__(self, weight: Optional[float] = None, task_weight: float = 1.0) -> None:
-        super().__init__()
         self.weight = weight
         self.task_weight = task_weight
 
@@ -164,7 +162,6 @@ class ConfidenceFilter(Filter):
     task_weight = 1.0
 
     def __init__(self, total: str = '1') -> None:
-        super().__init__()
         _one_of('total', total, ('1', '1/M'))
         self.total = total
 
@@ -190,7 +187,6 @@ class EntropyFilter(Filter):
     task_weight = 1.0
 
     def __init__(self, form: str = 'softmax') -> None:
-        super().__init__()
         _one_of('form', form, ('softmax', 'share'))
         self.form = form
 

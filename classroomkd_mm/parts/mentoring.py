@@ -23,7 +23,6 @@ class AdaptiveMentoring(Mentoring):
     """
 
     def __init__(self, alpha: float) -> None:
-        super().__init__()
         if alpha < 0:
             raise ValueError(
                 f'mentoring.alpha={alpha} is negative: a temperature would fall below 1'
@@ -49,7 +48,6 @@ class FixedMentoring(Mentoring):
     """
 
     def __init__(self, tau: float) -> None:
-        super().__init__()
         if tau <= 0:
             raise ValueError(f'mentoring.tau={tau} is not positive')
         self.tau = tau
@@ -73,7 +71,6 @@ class DTKDMentoring(Mentoring):
     """
 
     def __init__(self, tau: float) -> None:
-        super().__init__()
         if tau <= 0:
             raise ValueError(f'mentoring.tau={tau} is not positive')
         self.tau = tau

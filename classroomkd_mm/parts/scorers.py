@@ -48,7 +48,6 @@ class OKSScorer(Scorer[PoseTruth]):
     truth = PoseTruth
 
     def __init__(self, sigmas: Optional[Sequence[float]] = None) -> None:
-        super().__init__()
         self.sigmas = sigmas
 
     def forward(self, guesses: Tensor, truth: PoseTruth, metainfo: Metainfo) -> Scores:
@@ -92,7 +91,6 @@ class PCKScorer(Scorer[PoseTruth]):
     truth = PoseTruth
 
     def __init__(self, thr: float = 0.2, norm: str = 'bbox') -> None:
-        super().__init__()
         if norm not in NORMS:
             raise ValueError(f'scorer.norm={norm!r} is unknown; choose one of {NORMS}')
         self.thr = thr

@@ -21,8 +21,13 @@ def build_task(student: nn.Module, sharpness: float = 1.0) -> Task[Any]:
 
     Raises:
         ValueError: Where it is none of those that are known, and the task's own.
+        TypeError: For a registered class that is no task.
     """
-    for task in reversed(list(TASKS.module_dict.values())):
+    for name, task in reversed(TASKS.module_dict.items()):
+        if not issubclass(task, Task):
+            raise TypeError(
+                f'the registered task {name} must derive from classroomkd_mm.tasks.Task'
+            )
         if task.fits(student):
             return task(student, sharpness)
     raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -53,6 +53,8 @@ class Bridge(ABC):
     def read(self, answer: Answer) -> Reading:
         """A mentor's answer in the student's terms, without gradient.
 
+        Of the student the bridge knows what it was told when it was made.
+
         Raises:
             RuntimeError: Where it takes :meth:`joined` to know what the answer is about.
         """
@@ -64,12 +66,15 @@ class Bridge(ABC):
         Args:
             network: The mentor's.
             inputs: As the network wants them.
-            data_samples: As the student sees them; given back as they were.
+            data_samples: As the student sees them; what is changed in them meanwhile is restored.
         """
 
 
 class Task(ABC, Generic[Truth]):
     """What the method must know of a task. The student's own network is handed in each time.
+
+    A network, the student's or a mentor's, must have a ``data_preprocessor`` (MMEngine's BaseModel
+    does) and give a tensor, or a tuple of them, for ``network(inputs, None, mode='tensor')``.
 
     Args:
         student: The stock model.
@@ -84,8 +89,9 @@ class Task(ABC, Generic[Truth]):
         mentor_settings: Settings of a mentor that only this task knows, with what they are for.
         networks: What its networks are called in errors.
         has_target: Whether a sample has a true class.
-        keypoints: K, 1 where a sample is one distribution.
-        places: D, the size of a distribution, or any number where it is not known.
+        keypoints: K, 1 where a sample is one distribution. Like ``places`` it is for the parts'
+            rehearsal alone: any number will do where it is not known.
+        places: D, the size of a distribution.
         metainfo: The data set's; empty until it is known.
     """
 
@@ -145,9 +151,8 @@ class Task(ABC, Generic[Truth]):
     ) -> dict[str, Any]:
         """The student's own losses, each sample weighted by ``weight`` (N,); all alike if None."""
 
-    @abstractmethod
     def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
-        """Look at a data set before training.
+        """Look at a data set before training; at nothing by default.
 
         Raises:
             ValueError: Where it lacks what the scorer needs, or does not fit the student.
@@ -158,11 +163,20 @@ class Task(ABC, Generic[Truth]):
         return {}
 
     def score(
-        self, scorer: Scorer[Truth], readings: Sequence[Reading], bridges: Sequence[Bridge],
+        self,
+        scorer: Scorer[Truth],
+        readings: Sequence[Reading],
+        bridges: Sequence[Bridge],
         truth: Truth,
-    ) -> Scores:  # fmt: skip
-        """Score the student, the first of ``readings``, and all mentors."""
-        return scorer(torch.stack([r.guess.detach() for r in readings]), truth, self.metainfo)
+    ) -> Scores:
+        """Score the student, the first of ``readings``, and each mentor on what it knows."""
+        scores = scorer(torch.stack([r.guess.detach() for r in readings]), truth, self.metainfo)
+        known = [bridge.known for bridge in bridges]
+        if all(each is None for each in known):
+            return scores
+        everything = torch.ones_like(scores.labelled[0])
+        rows = [everything if each is None else each for each in known]
+        return replace(scores, known=torch.stack(rows))
 
     def check_scorer(self, scorer: Scorer[Any]) -> None:
         """Refuse another task's scorer.

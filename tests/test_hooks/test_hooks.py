@@ -8,7 +8,6 @@ import torch
 from mmengine.config import Config
 
 
-
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -112,3 +111,41 @@ def test_a_metric_of_each_class_has_no_place_in_the_mentors_table(demo_config, t
     monkeypatch.setattr(CocoMetric, 'compute_metrics', lambda *_: metrics)
     with pytest.raises(RuntimeError, match="mentor 'large' reaches coco/all=0.3, below"):
         train(with_eval(demo_config('classroom'), min_metric=0.5))
+
+
+@pytest.mark.parametrize(
+    'metrics, settings, error, message',
+    [
+        (
+            dict(NME=0.9),
+            dict(min_metric=0.5),
+            ValueError,
+            'NME is better when it is smaller; use m',
+        ),
+        (dict(EPE=9.0), dict(max_metric=5.0), RuntimeError, 'EPE=9, above .*max_metric=5.0: did'),
+        (dict(MPJPE=float('nan')), dict(max_metric=5.0), RuntimeError, 'MPJPE=nan, above'),
+        (dict(PCK=0.9), dict(max_metric=1.0), ValueError, 'PCK is better when it is larger; use m'),
+        (dict(a=[1.0, 2.0]), dict(min_metric=0.1), ValueError, 'reports no single number'),
+        (dict(a=[1.0, 2.0], AP=0.3), dict(min_metric=0.5), RuntimeError, 'AP=0.3, below'),
+    ],
+)
+def test_bounds_know_which_side_is_better(
+    demo_config, train, monkeypatch, metrics, settings, error, message
+):
+    from mmpose.evaluation.metrics import CocoMetric
+
+    monkeypatch.setattr(CocoMetric, 'compute_metrics', lambda *_: metrics)
+    with pytest.raises(error, match=message):
+        train(with_eval(demo_config('classroom'), **settings))
+
+
+@pytest.mark.parametrize('metrics', [dict(EPE=2.0), dict(each=[1.0, 2.0])])
+def test_a_mentor_within_bounds_and_a_table_of_nothing_let_the_run_start(
+    demo_config, train, monkeypatch, metrics
+):
+    from mmpose.evaluation.metrics import CocoMetric
+
+    monkeypatch.setattr(CocoMetric, 'compute_metrics', lambda *_: metrics)
+    cfg = demo_config('classroom')
+    cfg.train_cfg.update(max_epochs=1, val_interval=9)
+    assert train(with_eval(cfg, **(dict(max_metric=5.0) if 'EPE' in metrics else {}))).iter == 3

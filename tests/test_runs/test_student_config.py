@@ -2,7 +2,9 @@
 
 from mmengine.config import Config
 
-from classroomkd_mm.runs import student_config
+from classroomkd_mm import ClassroomDistiller, ClassroomHook
+from classroomkd_mm.registry import HOOKS, MODELS
+from classroomkd_mm.runs import is_classroom, student_config, with_classroom_hook
 
 
 def classroom(**model):
@@ -48,3 +50,54 @@ def test_configs_whose_types_are_classes(tmp_path):
     student_config(Config.fromfile(tmp_path / 'lazy.py')).dump(tmp_path / 'plain.py')
     plain = Config.fromfile(tmp_path / 'plain.py')
     assert plain.model.type.split('.')[-1] == 'TopdownPoseEstimator' and plain.custom_hooks == []
+
+
+def test_imports_in_one_string_and_networks_of_this_package_by_scope():
+    cfg = classroom()
+    cfg.custom_imports = dict(imports='classroomkd_mm')
+    assert student_config(cfg).custom_imports is None
+    cfg.custom_imports = dict(imports='mine')
+    assert student_config(cfg).custom_imports == dict(imports=['mine'])
+    cfg = classroom()
+    cfg.model.student = dict(
+        type='Net', backbone=dict(type='CIFARResNet', _scope_='classroomkd_mm')
+    )
+    assert student_config(cfg).custom_imports.imports == ['classroomkd_mm', 'other']
+    cfg = classroom()
+    cfg.train_dataloader = dict(dataset=dict(type='classroomkd_mm.Views'))
+    assert student_config(cfg).custom_imports.imports == ['classroomkd_mm', 'other']
+    cfg = classroom()
+    cfg.data_root = '/home/me/classroomkd_mm.data/'  # a path is no use of the package
+    assert student_config(cfg).custom_imports.imports == ['other']
+
+
+def test_a_class_derived_from_the_distiller_is_a_classroom_and_from_the_hook_a_hook():
+    @MODELS.register_module(force=True)
+    class Mine(ClassroomDistiller):
+        pass
+
+    @HOOKS.register_module(force=True)
+    class MyHook(ClassroomHook):
+        pass
+
+    cfg = classroom()
+    for kind in ('classroomkd_mm.Mine', 'Mine', Mine):
+        cfg.model.type = kind
+        assert is_classroom(cfg.model)
+    cfg.custom_hooks = [dict(type='EMAHook'), dict(type='classroomkd_mm.MyHook')]
+    assert student_config(cfg).model.type == 'Net'
+    assert student_config(cfg).custom_hooks == [dict(type='EMAHook')]
+    assert with_classroom_hook(cfg).custom_hooks == cfg.custom_hooks
+    assert not is_classroom(dict(type='Net')) and not is_classroom(dict(type='mmpose.Nothing'))
+
+
+def test_the_hook_is_added_where_it_is_missing_and_the_others_stay():
+    cfg = classroom()
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    added = dict(type='classroomkd_mm.ClassroomHook')
+    assert with_classroom_hook(cfg).custom_hooks == [dict(type='EMAHook'), added]
+    assert with_classroom_hook(cfg).custom_hooks == [dict(type='EMAHook'), added]
+    cfg.custom_hooks = None
+    assert with_classroom_hook(cfg).custom_hooks == [added]
+    plain = Config(dict(model=dict(type='Net'), custom_hooks=[]))
+    assert with_classroom_hook(plain).custom_hooks == []

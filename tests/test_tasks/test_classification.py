@@ -417,3 +417,40 @@ def test_the_anchor_is_one_more_kl_with_the_first_mentor_and_muted_with_it():
     torch.testing.assert_close(
         lesson(anchored, data)['loss_distill'], lesson(plain, data)['loss_distill']
     )
+
+
+def test_with_two_classes_dkd_without_alpha_has_nothing_to_compare():
+    two = network(classes=2)
+    parts = dict(distill_loss=dict(type='DKDDistillLoss', alpha=0.0))
+    with pytest.raises(ValueError, match='alpha=0 compares .* with two classes there is only one'):
+        build(two, [mentor('m', network(classes=2))], **parts)
+    assert total(lesson(build(**parts), batch())).isfinite()
+
+
+@pytest.mark.parametrize('theirs', ['model alone', 'CIFAR', 'ImageNet'])
+@pytest.mark.parametrize('ours', ['CIFAR', 'files'])
+def test_colours_reach_a_mentor_in_the_order_that_it_learnt(ours, theirs):
+    """CIFAR's pictures arrive as RGB: a mentor that makes RGB of its files' BGR needs no flip."""
+
+    def rgb(to_rgb):
+        norm = dict(PREPROCESSOR, mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0], to_rgb=to_rgb)
+        small = network()
+        small['backbone']['in_channels'] = 3
+        return dict(small, data_preprocessor=norm)
+
+    load = [dict(type='LoadImageFromFile')]
+    data = dict(
+        CIFAR=dict(type='CIFAR100', pipeline=[]), ImageNet=dict(type='ImageNet', pipeline=load)
+    )
+    config = rgb(theirs != 'CIFAR')
+    if theirs in data:
+        config = dict(model=config, train_dataloader=dict(dataset=data[theirs]))
+    model = build(rgb(ours != 'CIFAR'), [mentor('m', config)])
+
+    class CIFAR100(Labelled):
+        pass
+
+    arrived = (CIFAR100 if ours == 'CIFAR' else Labelled)([0, 4], names(*range(5)))
+    model.prepare(arrived)
+    picture = torch.arange(3.0).view(1, 3, 1, 1).expand(1, 3, 2, 2)  # all of them see RGB
+    assert torch.equal(model.mentors[0].view(picture), picture)

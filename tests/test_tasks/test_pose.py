@@ -321,3 +321,174 @@ def test_rtmposes_backbone_is_mmposes_where_mmdet_is_missing():
     network, config = MentorSettings.of(dict(zoo=name, checkpoint=None), 0).build()
     assert type(network.backbone).__module__.startswith('mmpose.')
     assert names_in_config(config)[0] == 'nose'
+
+
+# Natural logits
+
+
+def reading_of(cfg, heatmaps):
+    model = MODELS.build(cfg)
+    return model, model.task.read(heatmaps)
+
+
+def test_beta_is_the_losses_own_sharpness_and_no_other_losss_beta(demo_config):
+    heatmaps = torch.rand(2, 17, 32, 24)
+    for loss, sharpness in (
+        (dict(type='KLDistillLoss', beta=7.0), 7.0),
+        (dict(type='DISTDistillLoss', beta=5.0), 1.0),
+        (dict(type='MSEDistillLoss'), 1.0),
+    ):
+        cfg = demo_config('classroom').model
+        cfg.distill_loss = loss
+        _, read = reading_of(cfg, heatmaps)
+        torch.testing.assert_close(read.parts[0], sharpness * heatmaps.flatten(2))
+
+
+def test_a_surer_mentor_weighs_more_by_entropy(demo_config):
+    """Peaks of 1 at beta 10 against a flat map: 0.993 to 0.007, not one half each."""
+    from tests_support import packed, peaks
+
+    cfg = demo_config('classroom').model
+    theirs = demo_config('mentor_small').model
+    cfg.mentors = [mentor('sure', theirs), mentor('unsure', theirs)]
+    cfg.knowledge_filter = dict(type='EntropyFilter')
+    distiller = MODELS.build(cfg).eval()
+    points = torch.rand(17, 2) * torch.tensor([20.0, 28.0]) + 2
+    sure = peaks(points, 32, 24)
+    for each, maps in zip(distiller.mentors, (sure, 0.01 * sure)):
+        each.network.head.forward = lambda feats, maps=maps: maps.expand(3, -1, -1, -1)
+    seen = []
+    rule = distiller.knowledge_filter.forward
+    distiller.knowledge_filter.forward = lambda *args: seen.append(rule(*args)) or seen[0]
+    distiller(**distiller.data_preprocessor(packed(distiller), True), mode='loss')
+    weight = seen[0].weight
+    z = 10 * torch.stack([sure, 0.01 * sure]).flatten(2)
+    entropy = -(z.softmax(-1) * z.log_softmax(-1)).sum(-1)
+    torch.testing.assert_close(weight[:, 0], 1 - entropy.softmax(0))
+    assert (weight[0] > 0.9).all()
+
+
+# Mentors that know a part
+
+
+@pytest.fixture
+def partial(demo_config):
+    """``partial(score, labelled, **filter)``: one lesson of a mentor with MPII's keypoints.
+
+    ``score`` is its PCK on what it knows: that share of its keypoints stands where it should, the
+    rest far away. The student's keypoints are all far away but the face's.
+    """
+    from tests_support import packed, peaks
+
+    def run(right, labelled=range(17), **knowledge_filter):
+        cfg = demo_config('classroom').model
+        theirs = demo_config('mentor_small').model
+        theirs.head.out_channels = 16
+        cfg.mentors = [mentor('mpii', theirs, keypoints=MPII)]
+        cfg.scorer = dict(type='PCKScorer', thr=0.1)
+        cfg.knowledge_filter = dict(type='KnowledgeFilter', **knowledge_filter)
+        model = MODELS.build(cfg).eval()
+        data = model.data_preprocessor(packed(model, 1), True)
+        sample = data['data_samples'][0]
+        names = names_in_config(demo_config('alone'))
+        truth = torch.stack([torch.arange(17.0) + 3, torch.full((17,), 8.0)], -1)
+        sample.gt_instances.transformed_keypoints = 2 * truth[None].numpy()
+        sample.gt_instances.bboxes = np.array([[0.0, 0.0, 48.0, 64.0]])
+        kept = [k in labelled for k in range(17)]
+        sample.gt_instance_labels.keypoint_weights = torch.tensor([kept]).float()
+        mpii = torch.full((16, 2), 28.0)
+        mpii[:, 0] = 2
+        known = [k for k in range(17) if names[k] in MPII]
+        for k in known[: round(right * len(known))]:
+            mpii[MPII.index(names[k])] = truth[k]
+        ours = torch.where(torch.arange(17)[:, None] < 5, truth, torch.tensor([2.0, 28.0]))
+        model.mentors[0].network.head.forward = lambda feats: peaks(mpii, 32, 24)[None]
+        model.head.forward = lambda feats: peaks(ours, 32, 24)[None]
+        return model(**data, mode='loss')
+
+    return run
+
+
+@pytest.mark.parametrize(
+    'right, min_score, active',
+    [(1.0, 0.8, 1), (1.0, 0.99, 1), (0.5, 0.7, 0), (0.5, 0.4, 1), (0.5, None, 1)],
+)
+def test_a_mentors_score_is_its_own_and_not_partly_the_students(partial, right, min_score, active):
+    losses = partial(right, min_score=min_score)
+    assert losses['classroom/mpii/score'].item() == pytest.approx(right)
+    assert losses['classroom/mpii/active'] == active
+    assert losses['classroom/student_score'].item() == pytest.approx(5 / 17)
+
+
+@pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
+def test_where_nothing_that_a_mentor_knows_is_labelled_it_neither_teaches_nor_counts(
+    partial, granularity
+):
+    losses = partial(1.0, labelled=range(5), granularity=granularity)
+    assert losses['classroom/mpii/active'] == 0 and losses['loss_distill'] == 0
+
+
+def test_a_mentor_is_compared_with_the_student_on_what_it_knows_alone(partial):
+    """On the body the student has nothing right: any mentor is ahead of it, and by how far."""
+    losses = partial(0.25, decimals=None)
+    assert losses['classroom/mpii/active'] == 1
+    assert losses['classroom/mpii/temperature'].item() == pytest.approx(3.0)  # 1 + alpha * 1
+    losses = partial(0.25, granularity='keypoint')
+    assert losses['classroom/mpii/active'].item() == pytest.approx(3 / 12)
+
+
+# The data set's metainfo without the hook
+
+
+def test_a_data_set_of_ones_own_needs_no_metainfo_that_nobody_asks_for(demo_config):
+    from tests_support import packed
+
+    cfg = demo_config('classroom').model
+    cfg.scorer = dict(type='PCKScorer', thr=0.2)
+    distiller = MODELS.build(cfg)
+    data = distiller.data_preprocessor(packed(distiller), True)
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(dataset_name='my_people'))
+        sample.gt_instances.bboxes = np.array([[0.0, 0.0, 48.0, 64.0]])
+    assert distiller(**data, mode='loss')['loss_distill'].isfinite()
+
+
+@pytest.mark.parametrize('name', ['my_people', 'aic', None])
+def test_who_needs_the_metainfo_names_the_hook(demo_config, name):
+    """Also where a part of a CombinedDataset says its own name, of other keypoints."""
+    from tests_support import packed
+
+    distiller = MODELS.build(demo_config('classroom').model)
+    data = distiller.data_preprocessor(packed(distiller), True)
+    data['data_samples'][0].set_metainfo(dict(dataset_name=name))
+    with pytest.raises(ValueError, match='needs 17 sigmas .* ClassroomHook .*add it to custom_ho'):
+        distiller(**data, mode='loss')
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(dataset_name=name))
+    with pytest.raises(ValueError, match='needs 17 sigmas .* ClassroomHook .*add it to custom_ho'):
+        distiller(**data, mode='loss')
+
+
+def test_the_samples_crops_are_restored_where_a_mentor_fails(demo_config):
+    from tests_support import packed
+
+    other = demo_config('mentor_small').model
+    other.head.decoder.update(input_size=(96, 128), heatmap_size=(24, 32))
+    cfg = demo_config('classroom').model
+    cfg.mentors = [mentor('m', other)]
+    ((built, bridge),) = MODELS.build(cfg).members
+    samples = packed(None, 2)['data_samples']
+    samples[1].set_metainfo(dict(input_scale='no scale'))
+    before = [dict(sample.metainfo) for sample in samples]
+    with pytest.raises(Exception, match='.'):
+        bridge.predict(built.network, torch.zeros(2, 3, 128, 96), samples)
+    for sample, meta in zip(samples, before):
+        assert np.array_equal(sample.input_size, meta['input_size'])
+        assert np.array_equal(sample.input_scale, meta['input_scale'])
+
+
+def test_a_loss_that_does_not_fit_the_head_is_named(demo_config):
+    cfg = demo_config('classroom').model
+    cfg.student.head.loss = dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=40)
+    with pytest.raises(ValueError, match='student.head.loss=KeypointOHKMMSELoss does not fit the'):
+        MODELS.build(cfg)

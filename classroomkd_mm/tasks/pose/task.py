@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, Optional
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from ...parts import DistillLoss, Filter, Metainfo, Scorer
 from ...registry import TASKS
-from ...structures import PoseTruth, Reading, Scores
+from ...structures import PoseTruth, Reading
 from ..base import Bridge, Samples, Task
 from ..heads import Output, replayed, reweighted, takes_weights
 from .bridge import PoseBridge, Size, crop_of
@@ -124,18 +123,6 @@ class PoseTask(Task[PoseTruth]):
     def ground_truth(self, data_samples: Samples, device: torch.device) -> PoseTruth:
         """What the packed samples know of their people, in the student's input pixels."""
         return ground_truth(data_samples, self.readout, device)
-
-    def score(
-        self, scorer: Scorer[PoseTruth], readings: Sequence[Reading], bridges: Sequence[Bridge],
-        truth: PoseTruth,
-    ) -> Scores:  # fmt: skip
-        """Score all members, each decoded on its own grid, on the keypoints that it has."""
-        scores = super().score(scorer, readings, bridges, truth)
-        if all(bridge.known is None for bridge in bridges):
-            return scores
-        everything = torch.ones_like(truth.labelled[0])
-        known = [everything if bridge.known is None else bridge.known for bridge in bridges]
-        return replace(scores, known=torch.stack(known))
 
     def task_loss(
         self,

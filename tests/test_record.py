@@ -1,0 +1,96 @@
+"""The statistics of lessons, added up and reduced."""
+
+import json
+
+import pytest
+import torch
+
+from classroomkd_mm import AdaptiveMentoring, KnowledgeFilter
+from classroomkd_mm.record import LessonRecord
+from classroomkd_mm.structures import Scores
+
+NAMES = ('a', 'b')
+
+
+def record(seed=0, known=None, granularity='sample', mentors=2):
+    g = torch.Generator().manual_seed(seed)
+    labelled = torch.rand(4, 5, generator=g) > 0.3
+    scores = Scores(torch.rand(1 + mentors, 4, 5, generator=g), labelled, known=known)
+    lesson = KnowledgeFilter(granularity)(scores)
+    tau = AdaptiveMentoring(3.0)(lesson)
+    finite = [torch.tensor(True), torch.tensor(seed % 2 == 0)][:mentors]
+    return scores, lesson, tau, LessonRecord.of(NAMES[:mentors], scores, lesson, tau, finite)
+
+
+@pytest.mark.parametrize('granularity', ['sample', 'keypoint'])
+@pytest.mark.parametrize('partly', [False, True])
+def test_the_scalars_are_plain_means(granularity, partly):
+    known = torch.tensor([[True] * 5, [False, False, True, True, True]]) if partly else None
+    scores, lesson, tau, made = record(known=known, granularity=granularity)
+    got = made.scalars()
+    for m, name in enumerate(NAMES):
+        own = scores.labelled if known is None else scores.labelled & known[m]
+        assert got[f'classroom/{name}/score'].item() == pytest.approx(
+            scores.values[m + 1][own].mean().item()
+        )
+        if granularity == 'keypoint':
+            cells = [(n, k) for n in range(4) for k in range(5) if own[n, k]]
+        else:
+            cells = [(n, 0) for n in range(4) if own[n].any()]
+        taught = [c for c in cells if lesson.active[m][c]]
+        assert got[f'classroom/{name}/active'].item() == pytest.approx(len(taught) / len(cells))
+        ranks = [lesson.ranks[m + 1][c].item() for c in cells]
+        assert got[f'classroom/{name}/rank'].item() == pytest.approx(sum(ranks) / len(cells))
+        warmth = [tau[m][c].item() for c in taught] or [1.0]
+        mean = sum(warmth) / len(warmth)
+        assert got[f'classroom/{name}/temperature'].item() == pytest.approx(mean, rel=1e-5)
+
+
+def test_the_mean_temperature_is_one_over_lessons_not_batches():
+    def batch(active, temperature):
+        one = torch.ones(1)
+        return LessonRecord(
+            ('m',), one[0], one * active, one, one, one * active * temperature, one, one[0]
+        )
+
+    # Batch 1: half active at tau 3; batch 2: nobody.
+    total = batch(0.5, 3.0) + batch(0.0, 1.0)
+    line = total.line()['mentors']['m']
+    assert line['temperature'] == 3.0 and line['active'] == 0.25 and line['muted_batches'] == 2
+
+
+def test_a_sum_counts_batches_losses_and_who_was_muted():
+    parts = [
+        record(seed)[3].with_losses(
+            dict(loss=torch.tensor(seed), loss_x=2.0 * seed, acc=1.0, **{'classroom/loss/score': 1})
+        )
+        for seed in range(3)
+    ]
+    total = parts[0].double() + parts[1].double() + parts[2].double()
+    line = json.loads(json.dumps(total.line()))
+    assert line['losses'] == dict(loss=1.0, loss_x=2.0)
+    assert [line['mentors'][n]['muted_batches'] for n in NAMES] == [0, 1]
+    want = sum(part.scalars()['classroom/student_score'].item() for part in parts) / 3
+    assert line['student_score'] == pytest.approx(want)
+    assert list(line['mentors']['a']) == ['active', 'score', 'rank', 'temperature', 'muted_batches']
+
+
+def test_without_mentors_there_is_the_student_alone():
+    made = record(mentors=0)[3]
+    assert list(made.scalars()) == ['classroom/student_score'] and made.line()['mentors'] == {}
+
+
+def _reduce(rank, folder):
+    import torch.distributed as dist
+
+    dist.init_process_group('gloo', f'file://{folder}/init', rank=rank, world_size=2)
+    total = record(rank)[3].with_losses(dict(loss=torch.tensor(float(rank)))).double().reduced()
+    if rank == 0:
+        torch.save(total.line(), f'{folder}/line.pth')
+    dist.destroy_process_group()
+
+
+def test_two_ranks_give_the_record_of_both(tmp_path):
+    torch.multiprocessing.spawn(_reduce, (str(tmp_path),), nprocs=2)
+    both = [record(r)[3].with_losses(dict(loss=torch.tensor(float(r)))).double() for r in (0, 1)]
+    assert torch.load(tmp_path / 'line.pth') == (both[0] + both[1]).line()
