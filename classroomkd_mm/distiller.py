@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from .parts import (
 from .record import SCOPE, LessonRecord
 from .registry import MODELS
 from .structures import Lesson, Reading, Scores, Temperatures
-from .tasks import Task, build_task
+from .tasks import Samples, Task, build_task
 from .tasks.heads import Output, scaled
 
 # What a classroom adds to its student; copies, pickles and exports go without.
@@ -91,7 +92,7 @@ class ClassroomDistiller(StudentInPlace):
             mentoring=build_part(mentoring or dict(type='FixedMentoring', tau=1.0), Mentoring),
             distill_loss=loss,
         )
-        vars(self).update(task=task, members=build_members(self, task, mentors), **parts)
+        self.__dict__.update(task=task, members=build_members(self, task, mentors), **parts)
         self._check_parts()
         if knowledge_filter is None and self.members:
             MMLogger.get_current_instance().info(
@@ -107,14 +108,16 @@ class ClassroomDistiller(StudentInPlace):
         parts = (self.knowledge_filter, self.mentoring, self.distill_loss)
         rehearse(*parts, len(bridges), shape, task.has_target)
 
-    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+    def forward(
+        self, inputs: Tensor, data_samples: Samples | None = None, mode: str = 'tensor'
+    ) -> Output | Samples | dict[str, Any]:
         """As the student's; with ``mode='loss'`` it is the lesson."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or ())
         return super().forward(inputs, data_samples, mode=mode)
 
     @torch.compiler.disable  # the head's forward is replaced for a while
-    def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Any]:
+    def loss(self, inputs: Tensor, data_samples: Samples) -> dict[str, Any]:
         """One lesson.
 
         Args:
@@ -157,7 +160,7 @@ class ClassroomDistiller(StudentInPlace):
         return readings, finite
 
     @torch.no_grad()
-    def _score(self, readings: Sequence[Reading], data_samples: Sequence[Any]) -> Scores:
+    def _score(self, readings: Sequence[Reading], data_samples: Samples) -> Scores:
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
         scores = self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
         check_scores(self.scorer, scores, len(readings), len(data_samples))
@@ -177,7 +180,7 @@ class ClassroomDistiller(StudentInPlace):
         return sum(losses[1:], losses[0]), temperatures[0]
 
     def _task_losses(
-        self, feats: Any, output: Output, data_samples: Sequence[Any], lesson: Lesson
+        self, feats: object, output: Output, data_samples: Samples, lesson: Lesson
     ) -> dict[str, Any]:
         """The student's own losses as ``loss_task*``: loss_kpt is loss_task_kpt."""
         constant = self.knowledge_filter.task_weight
@@ -203,7 +206,7 @@ class ClassroomDistiller(StudentInPlace):
         """The mentors; a copy of the model has none."""
         return tuple(mentor for mentor, _ in self.members)
 
-    def prepare(self, dataset: Any) -> None:
+    def prepare(self, dataset: BaseDataset) -> None:
         """Look at the training data before the first iteration.
 
         Their metainfo says whose keypoints or classes the mentors' are joined with, their pipeline
@@ -215,7 +218,7 @@ class ClassroomDistiller(StudentInPlace):
         self._join(getattr(dataset, 'metainfo', {}), colour_order(dataset))
         self.task.check_data(self.scorer, dataset)
 
-    def _meet(self, data_samples: Sequence[Any]) -> None:
+    def _meet(self, data_samples: Samples) -> None:
         """Find out about the data set from its samples where nobody has said :meth:`prepare`."""
         if 'task' not in vars(self):
             raise RuntimeError(
@@ -232,6 +235,6 @@ class ClassroomDistiller(StudentInPlace):
             joined(member, self.data_preprocessor, metainfo, arrives) for member in self.members
         )
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> Any:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ClassroomDistiller:
         self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)
-        return super()._apply(fn, *args, **kwargs)
+        return super()._apply(fn, recurse)

@@ -6,11 +6,12 @@ import copy
 from collections.abc import Mapping
 from functools import cache
 from types import new_class
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS as MMENGINE_MODELS
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import _IncompatibleKeys
 
 from .mentors.checkpoint import wrongly_shaped
 
@@ -34,9 +35,9 @@ class StudentInPlace(BaseModel):
     def __new__(
         cls,
         student: Mapping[str, Any],
-        *args: Any,
+        *args: object,
         data_preprocessor: Mapping[str, Any] | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> StudentInPlace:
         """Build the student and change its class; Python then calls ``__init__`` on it."""
         if data_preprocessor is not None:
@@ -44,25 +45,25 @@ class StudentInPlace(BaseModel):
         model = MMENGINE_MODELS.build(student)
         # HACK: a wrapper would rename parameters, and MMEngine finds optimizers' groups,
         # checkpoints and averages by their names.
-        model.__class__ = _joined(cls, type(model))
+        model.__class__ = _joined(cls, type(model))  # type: ignore[arg-type]  # takes hashes amiss
         model.register_load_state_dict_post_hook(_refuse_mismatch)
         return model
 
     @property
-    def student(self) -> Any:
+    def student(self) -> BaseModel:
         """The stock model on these very weights."""
-        view = object.__new__(_stock_class(self))
-        vars(view).update(self._stock_state())
+        view: BaseModel = object.__new__(_stock_class(self))
+        view.__dict__.update(self._stock_state())
         return view
 
-    def export(self) -> Any:
+    def export(self) -> BaseModel:
         """The plain stock model with its own copy of the weights: nothing of this package is in it.
 
         What ``torch.save(model.export(), path)`` writes, plain MMPose or MMPretrain loads.
         """
-        plain = object.__new__(_stock_class(self))
+        plain: BaseModel = object.__new__(_stock_class(self))
         # Hooks that are methods of this model become methods of the copy.
-        vars(plain).update(copy.deepcopy(self._stock_state(), {id(self): plain}))
+        plain.__dict__.update(copy.deepcopy(self._stock_state(), {id(self): plain}))
         return plain
 
     def _own_state(self) -> dict[str, Any]:
@@ -74,12 +75,12 @@ class StudentInPlace(BaseModel):
         kept = {key: hook for key, hook in hooks.items() if hook is not _refuse_mismatch}
         return dict(state, _load_state_dict_post_hooks=type(hooks)(kept))
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """Copies and pickles hold nothing that was added."""
         return _assemble, type(self).__bases__, self._own_state()
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self, state_dict: dict[str, Tensor], prefix: str, *args: object, **kwargs: object
     ) -> None:
         """Weights of another shape are an error, not MMEngine's warning."""
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -103,12 +104,12 @@ def _stock_class(model: nn.Module) -> type:
     return type(model).__bases__[1]
 
 
-def _assemble(added: type, stock: type) -> Any:
+def _assemble(added: type, stock: type) -> object:
     """An empty model, for a copy or a pickle to fill."""
     return object.__new__(_joined(added, stock))
 
 
-def _refuse_mismatch(module: nn.Module, keys: Any) -> None:
+def _refuse_mismatch(module: nn.Module, keys: _IncompatibleKeys) -> None:
     """A checkpoint that does not fit the student is an error, not MMEngine's warning."""
     missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
     if missing or keys.unexpected_keys:

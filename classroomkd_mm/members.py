@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Optional
 
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
 from torch import nn
 
 from .datasets import colour_order
@@ -37,7 +38,7 @@ def build_members(
     return tuple(_build_member(student, task, each) for each in settings)
 
 
-def _build_member(student: Any, task: Task[Any], settings: MentorSettings) -> Member:
+def _build_member(student: BaseModel, task: Task[Any], settings: MentorSettings) -> Member:
     network, config = settings.build()
     bridge = task.bridge(settings.name, network, config, settings.own)
     if not isinstance(bridge, Bridge):
@@ -81,7 +82,7 @@ def joined(
 
 def _view(
     preprocessor: nn.Module,
-    network: Any,
+    network: BaseModel,
     config: Mapping[str, Any],
     bridge: Bridge,
     arrives: Optional[str] = None,

@@ -102,7 +102,8 @@ class LessonRecord:
         """Of both."""
         total = {key: getattr(self, key) + getattr(other, key) for key in SUMMED}
         both = {**self.losses, **other.losses}
-        losses = {key: self.losses.get(key, 0) + other.losses.get(key, 0) for key in both}
+        none = torch.zeros_like(self.batches)
+        losses = {key: self.losses.get(key, none) + other.losses.get(key, none) for key in both}
         return replace(self, **total, losses=losses)
 
     def double(self) -> LessonRecord:

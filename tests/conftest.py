@@ -5,8 +5,11 @@ import os
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import copy
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -79,3 +82,60 @@ def train():
         return runner
 
     return run
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """``tool(name)``: tools/NAME.py as a module, for the scripts that have logic of their own.
+
+    Until the test ends it is importable: train.py and test.py import flags, which is loaded first.
+    """
+
+    def load(name):
+        spec = spec_from_file_location(name, CONFIGS.parent / f'tools/{name}.py')
+        module = module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture
+def packed():
+    """``packed(samples=3)``: samples of 48x64 crops with all that an OKSScorer asks for."""
+    from mmpose.testing import get_packed_inputs
+
+    def make(samples=3):
+        data = get_packed_inputs(
+            samples, num_instances=1, num_keypoints=17, img_shape=(64, 48), input_size=(48, 64),
+            heatmap_size=(24, 32), simcc_split_ratio=2.0, with_heatmap=True, with_simcc_label=True,
+        )  # fmt: skip
+        for sample in data['data_samples']:
+            sample.set_metainfo(
+                dict(
+                    dataset_name='coco',
+                    raw_ann_info=dict(area=900.0),
+                    input_size=(48, 64),
+                    input_scale=np.array([48.0, 64.0]),
+                    input_center=np.array([24.0, 32.0]),
+                )
+            )
+        return data
+
+    return make
+
+
+@pytest.fixture
+def peaks():
+    """``peaks(points, height, width)``: Gaussian heatmaps ``(K, height, width)``.
+
+    Around points ``(K, 2)`` in heatmap pixels.
+    """
+
+    def make(points, height, width):
+        x = torch.exp(-((torch.arange(width) - points[:, :1]) ** 2) / 8)
+        y = torch.exp(-((torch.arange(height) - points[:, 1:]) ** 2) / 8)
+        return y[:, :, None] * x[:, None]
+
+    return make

@@ -5,7 +5,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import make_cifar100_configs as generator
 import mmpretrain
 import pytest
 import yaml
@@ -31,12 +30,17 @@ def indexes_are_read_once():
         yield
 
 
+@pytest.fixture
+def generator(tool):
+    return tool('make_cifar100_configs')
+
+
 @pytest.fixture(autouse=True)
 def in_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def test_the_files_are_what_the_generator_writes():
+def test_the_files_are_what_the_generator_writes(generator):
     made = generator.files(Path('configs/cls/cifar100'))
     for path, text in made.items():
         assert path.read_text() == text, f'{path}: run tools/make_cifar100_configs.py'
@@ -75,7 +79,7 @@ def test_the_schedule_is_the_papers():
 
 
 @pytest.mark.parametrize('path', sorted(CIFAR.glob('classroom_*.py')), ids=lambda p: p.stem)
-def test_a_pairs_classroom_has_one_teacher_and_five_peers(path):
+def test_a_pairs_classroom_has_one_teacher_and_five_peers(generator, path):
     cfg = Config.fromfile(path)
     student, teacher = next(
         (s, t) for s, t, _ in generator.PAIRS if path.stem == f'classroom_{s}_{t}'
@@ -92,7 +96,7 @@ def plain(name):
     return Config.fromfile(CIFAR / f'plain_{name}.py').model
 
 
-def test_every_official_experiment_has_its_config(tmp_path):
+def test_every_official_experiment_has_its_config(generator, tmp_path):
     made = generator.official_files(tmp_path)
     with (CIFAR / 'official.csv').open() as file:
         rows = {row['experiment'].replace('/', '__'): row for row in csv.DictReader(file)}
@@ -135,19 +139,19 @@ def test_every_official_experiment_has_its_config(tmp_path):
         ('ask_t12', [], ['ResNet50', 'vgg13', 'resnet8']),
     ],
 )
-def test_plain_kd_is_from_the_last_teacher_unless_all_are_asked_for(kd, flags, mentors):
+def test_plain_kd_is_from_the_last_teacher_unless_all_are_asked_for(generator, kd, flags, mentors):
     row = dict(teachers='ResNet50 vgg13', peers='resnet8', kd=kd)
     kept = generator.parse_args(['--official', 'OUT', *flags]).kd
     assert generator.official_mentors(row, kept) == mentors
 
 
-def test_peers_without_a_teacher_all_teach():
+def test_peers_without_a_teacher_all_teach(generator):
     row = dict(teachers='', peers='resnet8 resnet14', kd='kdt12')
     for kd in ('last', 'all'):
         assert generator.official_mentors(row, kd) == ['resnet8', 'resnet14']
 
 
-def test_official_files_are_written_as_they_are_asked_for(tmp_path, monkeypatch):
+def test_official_files_are_written_as_they_are_asked_for(generator, tmp_path, monkeypatch):
     monkeypatch.setattr(generator, 'files', lambda folder: {})
     for kd, teachers in (('last', {'vgg13'}), ('all', {'ResNet50', 'vgg13'})):
         generator.main(['--official', str(tmp_path / kd), '--kd', kd])

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from mmpretrain.registry import DATASETS
 SCOPE = 'mmpretrain'
 ROOT = Path(__file__).parents[1]
 CIFAR = ROOT.parent / 'shared/data/cifar100_mini'
-sys.path.insert(0, str(ROOT / 'tools'))
-import prepare_fashion_mnist
 
 
 def idx(items):
@@ -25,7 +22,12 @@ def idx(items):
 
 
 @pytest.fixture
-def pictures(tmp_path, monkeypatch):
+def prepare_fashion_mnist(tool):
+    return tool('prepare_fashion_mnist')
+
+
+@pytest.fixture
+def pictures(prepare_fashion_mnist, tmp_path, monkeypatch):
     """Files like Fashion-MNIST's, prepared by the tool: brightness is the class."""
     monkeypatch.setattr(prepare_fashion_mnist, 'VALIDATION', slice(48, 64))
     source = tmp_path / 'source'
@@ -73,7 +75,7 @@ def test_the_tool_cuts_the_validation_split_from_the_training_pictures(fashion):
         assert (ours['img'] == theirs['img']).all() and ours['gt_label'] == theirs['gt_label']
 
 
-def test_the_tool_says_how_to_get_the_files(tmp_path):
+def test_the_tool_says_how_to_get_the_files(prepare_fashion_mnist, tmp_path):
     with pytest.raises(SystemExit, match='lacks train-images-idx3-ubyte.gz.*apt-get install'):
         prepare_fashion_mnist.main(['--source', str(tmp_path), '--out', str(tmp_path / 'o')])
 

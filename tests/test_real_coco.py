@@ -1,7 +1,6 @@
 """Training on real COCO pictures, with stock MMPose networks as student and mentors."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.hub import get_config
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / 'tools'))
-import compare_mentors
+from classroomkd_mm.analysis.compare import compare, table
+from classroomkd_mm.analysis.tables import text
 
+ROOT = Path(__file__).parents[1]
 COCO = ROOT.parent / 'shared/data/coco_pose'
 pytestmark = pytest.mark.skipif(
     not COCO.is_dir(), reason='the small COCO set is not beside the checkout'
@@ -142,8 +141,8 @@ def classroom(few_people, mentors, tmp_path):
 
 def test_mentors_of_four_forms_are_read_as_their_own_stock_inference_reads_them(classroom):
     """In the student's 256x192 crop, within half a heatmap pixel."""
-    far = compare_mentors.compare(classroom, PEOPLE)
-    compare_mentors.show(compare_mentors.table(far))  # docs/mentors.md; pytest -s
+    far = compare(classroom, PEOPLE)
+    print(text(table(far)))  # docs/mentors.md; pytest -s
     assert list(far) == list(MENTORS)
     for name, (scored, taught) in far.items():
         assert len(scored) >= 10 * PEOPLE, name

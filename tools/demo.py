@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from classroomkd_mm.analysis.tables import text
 from classroomkd_mm.datasets import make_synthetic_people
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,21 +54,19 @@ def table(results: dict[str, dict]) -> str:
     """One row per run; figures on the test split."""
     rows = [['run', 'AP', 'AP50', 'AR', 'seconds', 'share of lessons taught (all epochs)']]
     for name, result in results.items():
-        epochs = lessons(name)
-        shares = {
-            m: sum(e['mentors'][m]['active'] for e in epochs) / len(epochs)
-            for m in (epochs[0]['mentors'] if epochs else {})
-        }
-        rows.append(
-            [
-                name,
-                *(f'{result[m]:.3f}' for m in METRICS),
-                f'{result["seconds"]:.0f}' if result['seconds'] else 'resumed',
-                ', '.join(f'{m} {share:.0%}' for m, share in shares.items()) or '-',
-            ]
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return '\n'.join('  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
+        shares = [f'{mentor} {share:.0%}' for mentor, share in taught(lessons(name)).items()]
+        seconds = f'{result["seconds"]:.0f}' if result['seconds'] else 'resumed'
+        figures = (f'{result[metric]:.3f}' for metric in METRICS)
+        rows.append([name, *figures, seconds, ', '.join(shares) or '-'])
+    return text(rows)
+
+
+def taught(epochs: list[dict]) -> dict[str, float]:
+    """Each mentor's share of the lessons of all epochs."""
+    return {
+        mentor: sum(epoch['mentors'][mentor]['active'] for epoch in epochs) / len(epochs)
+        for mentor in (epochs[0]['mentors'] if epochs else {})
+    }
 
 
 def val_curve(name: str) -> list[list[float]]:
@@ -92,14 +91,8 @@ def plot(path: Path) -> None:
     for name in STUDENTS:
         left.plot(*val_curve(name), marker='o', label=name)
     left.set(title='student on the validation split', xlabel='epoch', ylabel='AP')
-    epochs = lessons('classroom')
-    for mentor in epochs[0]['mentors']:
-        right.plot(
-            [e['epoch'] for e in epochs],
-            [100 * e['mentors'][mentor]['active'] for e in epochs],
-            marker='o',
-            label=mentor,
-        )
+    for mentor, curve in taught_curves('classroom').items():
+        right.plot(*curve, marker='o', label=mentor)
     right.set(
         title='who taught (ClassroomKD)', xlabel='epoch', ylabel='% of samples', ylim=(0, 100)
     )
@@ -107,6 +100,18 @@ def plot(path: Path) -> None:
         axis.legend()
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
+
+
+def taught_curves(name: str) -> dict[str, list[list[float]]]:
+    """Epochs and the per cent of samples that each mentor of a run taught in them."""
+    epochs = lessons(name)
+    return {
+        mentor: [
+            [epoch['epoch'] for epoch in epochs],
+            [100 * epoch['mentors'][mentor]['active'] for epoch in epochs],
+        ]
+        for mentor in epochs[0]['mentors']
+    }
 
 
 def main() -> None:

@@ -3,18 +3,20 @@
 import argparse
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from flags import add_common, apply_pictures
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
-from classroomkd_mm.student import student_config
+from classroomkd_mm.runs import student_config
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """The command line, MMPose's own flags."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -27,19 +29,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='write the metrics to this JSON file')
     parser.add_argument('--dump', help='write the predictions to this pickle file')
     add_common(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
-def as_plain(value: Any) -> Any:
-    """A number or nested list of a tensor or array, for JSON."""
-    return value.tolist()
-
-
-def main() -> None:
-    """Evaluate."""
-    args = parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """The student's config with the command line's settings."""
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     work_dir = cfg.get('work_dir')
@@ -48,16 +42,41 @@ def main() -> None:
     cfg.work_dir = args.work_dir or work_dir or os.path.join('work_dirs', name)
     cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
     apply_pictures(cfg, args)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    runner = Runner.from_cfg(cfg)
+    return cfg
+
+
+@master_only
+def write(metrics: Mapping[str, Any], path: Path) -> None:
+    """Write metrics as JSON; every rank has them, one writes."""
+    path.write_text(json.dumps(metrics, indent=2, default=as_plain))
+
+
+@master_only
+def make_folder(path: Path) -> None:
+    """Make a file's folder, before the evaluation rather than after it in vain."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def as_plain(value: Any) -> Any:
+    """A number or nested list of a tensor or array, for JSON."""
+    return value.tolist()
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Evaluate."""
+    args = parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    runner = Runner.from_cfg(merge_args(Config.fromfile(args.config), args))
+    for path in filter(None, (args.out, args.dump)):
+        make_folder(Path(path))
     if args.dump:
         from mmengine.evaluator import DumpResults
 
+        # It gathers the ranks' predictions and writes on the first one alone.
         runner.test_loop.evaluator.metrics.append(DumpResults(out_file_path=args.dump))
     metrics = runner.test()
     if args.out:
-        Path(args.out).write_text(json.dumps(metrics, indent=2, default=as_plain))
+        write(metrics, Path(args.out))
 
 
 if __name__ == '__main__':

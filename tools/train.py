@@ -2,7 +2,8 @@
 
 import argparse
 import os
-import warnings
+from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from flags import add_common, apply_pictures
@@ -10,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
-from classroomkd_mm.student import type_name
+from classroomkd_mm.runs import with_classroom_hook
 
 EXAMPLES = """examples:
   python tools/train.py configs/pose/coco/classroom_mobilenetv2_8xb64-210e_coco-256x192.py
@@ -22,7 +23,7 @@ Any epoch's checkpoint in the work dir is a plain checkpoint of the student: loa
 student.py beside it, or the stock config, and MMPose's own tools."""
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """The command line, MMPose's own flags."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
@@ -43,11 +44,11 @@ def parse_args() -> argparse.Namespace:
         help='scale the learning rate by the real total batch size',
     )
     add_common(parser)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """The config with the command line's settings.
+    """The config with the command line's settings, and a classroom's with the hook that reports.
 
     Raises:
         SystemExit: For --amp without a GPU, --auto-scale-lr without a batch size.
@@ -59,46 +60,38 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     apply_pictures(cfg, args)
     if args.amp:
-        if not torch.cuda.is_available():
-            raise SystemExit(
-                "--amp needs a GPU: MMEngine's AmpOptimWrapper refuses to run on a CPU"
-            )
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+        _use_amp(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise SystemExit(
-                '--auto-scale-lr needs the total batch size that the learning rate is for: '
-                'auto_scale_lr=dict(base_batch_size=...)'
-            )
-        cfg.auto_scale_lr.enable = True
+        _scale_lr(cfg)
     if args.resume and args.resume != 'auto':
         cfg.update(resume=True, load_from=args.resume)
     elif args.resume and find_latest_checkpoint(cfg.work_dir):
         cfg.update(resume=True, load_from=None)  # until there is one, load_from holds
-    return cfg
+    return with_classroom_hook(cfg)
 
 
-def warn_without_hook(cfg: Config) -> None:
-    """Say what a classroom lacks whose config forgets the hook that reports who taught."""
-    hooks = [type_name(hook) for hook in cfg.get('custom_hooks') or []]
-    if 'mentors' in cfg.model and 'ClassroomHook' not in hooks:
-        warnings.warn(
-            "custom_hooks has no dict(type='classroomkd_mm.ClassroomHook'): there will be no "
-            'classroom.jsonl, no student.py, no check of the data before training, and a resumed '
-            'run will draw other augmentations',
-            stacklevel=2,
+def _use_amp(cfg: Config) -> None:
+    if not torch.cuda.is_available():
+        raise SystemExit("--amp needs a GPU: MMEngine's AmpOptimWrapper refuses to run on a CPU")
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+
+
+def _scale_lr(cfg: Config) -> None:
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise SystemExit(
+            '--auto-scale-lr needs the total batch size that the learning rate is for: '
+            'auto_scale_lr=dict(base_batch_size=...)'
         )
+    cfg.auto_scale_lr.enable = True
 
 
-def main() -> None:
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train."""
-    args = parse_args()
+    args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = merge_args(Config.fromfile(args.config), args)
-    warn_without_hook(cfg)
-    Runner.from_cfg(cfg).train()
+    Runner.from_cfg(merge_args(Config.fromfile(args.config), args)).train()
 
 
 if __name__ == '__main__':

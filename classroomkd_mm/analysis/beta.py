@@ -93,7 +93,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table."""
     args = parse_args(argv)
-    student, mentor = (heatmaps(*pair, args.batches) for pair in (args.student, args.mentor))
+    both = (args.student, args.mentor)
+    student, mentor = (heatmaps(config, file, args.batches) for config, file in both)
     for line in lines(student, mentor):
         print(line)
     return 0

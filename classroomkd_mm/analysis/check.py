@@ -38,7 +38,9 @@ Settings = Mapping[str, Any]  # a mentor's entry in a config
 Dataset = Any  # any of MMEngine's, wrapped or not
 
 
-def build_classroom(cfg: Config, mentors: Optional[Sequence[Settings]] = None) -> Any:
+def build_classroom(
+    cfg: Config, mentors: Optional[Sequence[Settings]] = None
+) -> ClassroomDistiller:
     """The classroom of a whole config, as the runner builds it.
 
     MMPretrain's configs have ``data_preprocessor`` beside the model: it goes into the model.
@@ -48,7 +50,7 @@ def build_classroom(cfg: Config, mentors: Optional[Sequence[Settings]] = None) -
         mentors: Instead of the config's own.
 
     Returns:
-        The :class:`ClassroomDistiller`, which is of the student's class as well.
+        It, which is of the student's class as well.
 
     Raises:
         ValueError: Where the model is not a classroom, or a mentor does not fit.

@@ -23,12 +23,13 @@ from mmengine.registry import DefaultScope
 from mmengine.utils import track_iter_progress
 from torch import Tensor
 
+from ..distiller import ClassroomDistiller
 from ..mentors import Mentor, MentorSettings
 from ..mentors.checkpoint import read_checkpoint
 from ..mentors.download import fetch
 from ..tasks.pose import PoseTask
 from ..tasks.pose.bridge import PoseBridge
-from .check import build_classroom, training_set
+from .check import Dataset, build_classroom, training_set
 from .tables import Rows, text
 
 EXAMPLE = """example:
@@ -45,7 +46,7 @@ class Crops:
         pipeline: One that crops without augmentation.
     """
 
-    def __init__(self, dataset: Any, pipeline: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, dataset: Dataset, pipeline: Sequence[Mapping[str, Any]]) -> None:
         self.dataset = dataset
         self.dataset.pipeline = Compose(pipeline)
         self.udp = any(t['type'] == 'TopdownAffine' and t.get('use_udp') for t in pipeline)
@@ -152,14 +153,14 @@ def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
         for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
             packed = crops.dataset[i]
             inputs = model.data_preprocessor(pseudo_collate([packed]), False)['inputs']
-            for mentor, bridge in model.members:
+            for mentor, bridge in _pose_members(model):
                 far[mentor.name].append(
                     _apart(mentor, bridge, inputs, packed['data_samples'], crops)
                 )
     return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
 
 
-def _stock_classroom(cfg: Config) -> Any:
+def _stock_classroom(cfg: Config) -> ClassroomDistiller:
     """The classroom, each of its mentors ready for stock inference."""
     cfg = copy.deepcopy(cfg)
     cfg.model.distill_loss = dict(LOSS)
@@ -172,11 +173,15 @@ def _stock_classroom(cfg: Config) -> Any:
     return model
 
 
-def _shown(cfg: Config, model: Any) -> Any:
+def _shown(cfg: Config, model: ClassroomDistiller) -> Dataset:
     """The training data, which the mentors have been joined with."""
     dataset = training_set(cfg, 'the comparison')
     model.prepare(dataset)
     return dataset
+
+
+def _pose_members(model: ClassroomDistiller) -> list[tuple[Mentor, PoseBridge]]:
+    return [(m, bridge) for m, bridge in model.members if isinstance(bridge, PoseBridge)]
 
 
 def _apart(

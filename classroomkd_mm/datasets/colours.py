@@ -8,7 +8,7 @@ RGB_ARRAYS = {'CIFAR10', 'CIFAR100'}
 LOADERS = {'LoadImage', 'LoadImageFromFile', 'LoadImageFromWebcam'}
 
 
-def colour_order(dataset: Any) -> Optional[str]:
+def colour_order(dataset: object) -> Optional[str]:
     """How the pictures of a data set leave its pipeline.
 
     Args:
@@ -33,11 +33,11 @@ def colour_order(dataset: Any) -> Optional[str]:
     return order
 
 
-def _get(thing: Any, key: str) -> Any:
+def _get(thing: object, key: str) -> Any:
     return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)
 
 
-def _names(thing: Any) -> set[str]:
+def _names(thing: object) -> set[str]:
     """Class names of an object and its bases, or of the type in a config."""
     kind = thing.get('type') if isinstance(thing, Mapping) else type(thing)
     if isinstance(kind, str):

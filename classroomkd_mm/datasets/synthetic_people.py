@@ -8,7 +8,8 @@ antialiasing, so that a seed gives the same files everywhere.
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -18,6 +19,7 @@ import numpy as np
 from mmengine.utils import ProgressBar
 from scipy.io import savemat
 
+Shape = tuple[float, str, tuple[str, ...], float, str]  # depth, shape, joints, size, colour
 COCO_NAMES = (
     'nose',
     'left_eye',
@@ -127,7 +129,8 @@ def _limb(rng: np.random.Generator, side: int, kind: str) -> tuple[np.ndarray, n
     frame = _rotation('x', rng.uniform(*swing)) @ _rotation('z', -side * rng.uniform(*abduction))
     down = np.array([0, 1, 0])
     middle = frame @ down * lengths[0]
-    return middle, middle + frame @ _rotation('x', rng.uniform(*sorted(bend))) @ down * lengths[1]
+    low, high = sorted(bend)
+    return middle, middle + frame @ _rotation('x', rng.uniform(low, high)) @ down * lengths[1]
 
 
 def pose_skeleton(rng: np.random.Generator, yaw: float) -> dict[str, np.ndarray]:
@@ -152,7 +155,8 @@ def pose_skeleton(rng: np.random.Generator, yaw: float) -> dict[str, np.ndarray]
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
-    return tuple(int(v) for v in rng.integers(20, 236, 3))
+    red, green, blue = (int(v) for v in rng.integers(20, 236, 3))
+    return red, green, blue
 
 
 def _complexion(rng: np.random.Generator) -> dict[str, tuple[int, int, int]]:
@@ -195,7 +199,8 @@ def _draw(
     colour: tuple[int, int, int],
     part: int,
 ) -> None:
-    for target, value in ((canvas, colour), (ids, part)):
+    value: Sequence[float]
+    for target, value in ((canvas, colour), (ids, (part,))):
         if shape == 'line':
             cv2.line(target, where[0], where[1], value, thickness)
         elif shape == 'poly':
@@ -204,9 +209,9 @@ def _draw(
             cv2.circle(target, where[0], thickness, value, -1)
 
 
-def _parts(body: dict[str, np.ndarray]) -> list[tuple[float, str, tuple[str, ...], float, str]]:
-    """The body's shapes from back to front: depth, shape, joints, size, colour."""
-    parts = [
+def _parts(body: dict[str, np.ndarray]) -> list[Shape]:
+    """The body's shapes from back to front."""
+    parts: list[Shape] = [
         (body[a][2] + body[b][2], 'line', (a, b), width, colour) for a, b, width, colour in CAPSULES
     ]
     trunk = ('left_shoulder', 'right_shoulder', 'right_hip', 'left_hip')
@@ -259,13 +264,13 @@ def make_scene(
         where = tuple(tuple(int(v) for v in points[j]) for j in joints)
         _draw(image, ids, shape, where, max(int(width * height), 1), colours[colour], part)
         owners[part] = joints
-    bbox = cv2.boundingRect((ids > 0).astype(np.uint8))
+    x, y, w, h = cv2.boundingRect((ids > 0).astype(np.uint8))
     area = int((ids > 0).sum())
-    _occlude(rng, image, ids, bbox)
+    _occlude(rng, image, ids, (x, y, w, h))
     noise = rng.integers(-12, 13, image.shape, dtype=np.int16)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)
     flags = {n: _seen(p, n, ids, owners) for n, p in points.items()}
-    return Scene(image, points, flags, bbox, area)
+    return Scene(image, points, flags, (x, y, w, h), area)
 
 
 def _occlude(
@@ -394,16 +399,22 @@ def make_synthetic_people(
         return root
     if root.exists() and not marker.is_file() and any(root.iterdir()):
         raise FileExistsError(f'out_dir={out_dir!r} holds files that are not this data set')
-    # Made beside and moved in one step: an interrupted run leaves no half data set.
+    bar = ProgressBar(sum(splits.values())) if progress else None
+    with _moved_when_whole(root) as partial:
+        for split, count in splits.items():
+            _write_split(partial, split, _scenes(seed, split, count, image_size, bar))
+        (partial / marker.name).write_text(made_with)
+    return root
+
+
+@contextmanager
+def _moved_when_whole(root: Path) -> Iterator[Path]:
+    """A folder beside, moved in one step: an interrupted run leaves no half data set."""
     partial = root.with_name(root.name + '.partial')
     shutil.rmtree(partial, ignore_errors=True)
-    bar = ProgressBar(sum(splits.values())) if progress else None
-    for split, count in splits.items():
-        _write_split(partial, split, _scenes(seed, split, count, image_size, bar))
-    (partial / marker.name).write_text(made_with)
+    yield partial
     shutil.rmtree(root, ignore_errors=True)
     partial.rename(root)
-    return root
 
 
 def _scenes(

@@ -75,7 +75,11 @@ class ClassroomHook(Hook):
         seed_epoch(runner)
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: object = None,
+        outputs: Optional[dict[str, Any]] = None,
     ) -> None:
         """Add the iteration's record, on the device and without waiting for it."""
         record = distiller_of(runner, type(self).__name__).record

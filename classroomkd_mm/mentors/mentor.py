@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Union
 
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..structures import Answer
 from .view import InputView
+
+WholeConfig = Union[dict[str, Any], Config]  # or only the model's
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Mentor:
     name: str
     network: nn.Module
     view: InputView
-    config: Any = None
+    config: WholeConfig = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.network.eval().requires_grad_(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import MODELS as MMENGINE_MODELS
@@ -14,9 +14,9 @@ from torch import nn
 
 from ..compat import why_missing
 from .checkpoint import load_weights
+from .mentor import WholeConfig
 from .zoo import look_up
 
-WholeConfig = Union[dict[str, Any], Config]
 COMMON = frozenset({'name', 'zoo', 'config', 'checkpoint', 'trusted'})
 
 
@@ -136,7 +136,7 @@ def _sources(cfg: Mapping[str, Any], who: str) -> tuple[Any, Any]:
     return published.config, cfg.get('checkpoint', published.weights)
 
 
-def _whole_config(config: Any, who: str) -> WholeConfig:
+def _whole_config(config: object, who: str) -> WholeConfig:
     """A config from a dict, a path or ``library::path``."""
     if isinstance(config, str):
         from mmengine.hub import get_config

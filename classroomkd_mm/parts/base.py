@@ -8,7 +8,7 @@ finite: 0 where a mentor is muted.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Optional, TypeVar
 
 from torch import Tensor
@@ -28,11 +28,9 @@ class Part(ABC):
 
     setting: str
 
-    @abstractmethod
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the part is for."""
+    forward: Callable[..., Any]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         """As :meth:`forward`."""
         return self.forward(*args, **kwargs)
 

@@ -117,7 +117,7 @@ def _level_scores(mentors: int, keypoints: int, has_target: bool) -> Scores:
     )
 
 
-def _try(part: Part, *args: Any) -> Any:
+def _try(part: Part, *args: object) -> Any:
     """What a copy of a part gives: whatever it counts or remembers starts with the real lessons."""
     try:
         return copy.deepcopy(part)(*args)

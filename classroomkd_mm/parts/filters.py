@@ -126,15 +126,18 @@ class UniformFilter(Filter):
 
     def __init__(self, weight: Optional[float] = None, task_weight: float = 1.0) -> None:
         self.weight = weight
-        self.task_weight = task_weight
+        self.task_weight: float = task_weight
 
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson; ranks are those of the samples' scores, for the log."""
-        mentors, counts = scores.values[1:, :, :1], scores.counts
-        weight = self.weight
-        if weight is None:
-            weight = 1 / (max(len(mentors), 1) if counts is None else counts.sum(0).clamp(min=1))
-        return _everyone(scores, torch.ones_like(mentors) * weight, self.task_weight)
+        each, counts = torch.ones_like(scores.values[1:, :, :1]), scores.counts
+        if self.weight is not None:
+            weight = each * self.weight
+        elif counts is None:
+            weight = each / max(len(each), 1)
+        else:
+            weight = each / counts.sum(0).clamp(min=1)
+        return _everyone(scores, weight, self.task_weight)
 
 
 def _everyone(scores: Scores, weight: Tensor, task_weight: float = 1.0) -> Lesson:

@@ -59,7 +59,7 @@ def _imports(cfg: Config) -> Optional[dict[str, Any]]:
     return {**custom, 'imports': list(named)} if named else None
 
 
-def _needs_package(value: Any) -> bool:
+def _needs_package(value: object) -> bool:
     if isinstance(value, Mapping):
         kind = value.get('type')
         module = kind if isinstance(kind, str) else getattr(kind, '__module__', '')
@@ -68,7 +68,7 @@ def _needs_package(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(_needs_package(each) for each in value)
 
 
-def _is_ours(hook: Any) -> bool:
+def _is_ours(hook: object) -> bool:
     """Whether a hook is this package's, or derived from one: of no use to a student alone."""
     kind = _class_of(hook, HOOKS) if isinstance(hook, Mapping) else type(hook)
     return any(c.__module__.split('.')[0] == PACKAGE for c in getattr(kind, '__mro__', ()))

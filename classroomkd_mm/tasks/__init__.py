@@ -5,11 +5,19 @@ from typing import Any
 from torch import nn
 
 from ..registry import TASKS
-from .base import Bridge, Task
+from .base import Bridge, NetworkConfig, Samples, Task
 from .classification import ClassificationTask
 from .pose import PoseTask
 
-__all__ = ['Bridge', 'ClassificationTask', 'PoseTask', 'Task', 'build_task']
+__all__ = [
+    'Bridge',
+    'ClassificationTask',
+    'NetworkConfig',
+    'PoseTask',
+    'Samples',
+    'Task',
+    'build_task',
+]
 
 
 def build_task(student: nn.Module, sharpness: float = 1.0) -> Task[Any]:

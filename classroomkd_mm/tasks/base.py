@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, Union
 
 import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from torch import Tensor, nn
 
 from ..parts import DistillLoss, Filter, Metainfo, Scorer
 from ..structures import Answer, Reading, Resize, Scores
 from .heads import Output
 
+NetworkConfig = Union[dict[str, Any], Config]  # whole, or only the model's
 Samples = Sequence[Any]  # of the library's own class: PoseDataSample, DataSample
 Truth = TypeVar('Truth')
 
@@ -114,7 +117,7 @@ class Task(ABC, Generic[Truth]):
 
     @abstractmethod
     def bridge(
-        self, name: str, network: nn.Module, config: Any, settings: Mapping[str, Any]
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
     ) -> Bridge:
         """What a mentor is in this task's eyes.
 
@@ -129,7 +132,7 @@ class Task(ABC, Generic[Truth]):
         """
 
     @abstractmethod
-    def forward(self, student: nn.Module, inputs: Tensor) -> tuple[Any, Output]:
+    def forward(self, student: nn.Module, inputs: Tensor) -> tuple[object, Output]:
         """What the student's head was given, and its output, with gradient."""
 
     @abstractmethod
@@ -144,14 +147,14 @@ class Task(ABC, Generic[Truth]):
     def task_loss(
         self,
         student: nn.Module,
-        feats: Any,
+        feats: object,
         output: Output,
         data_samples: Samples,
         weight: Tensor | None,
     ) -> dict[str, Any]:
         """The student's own losses, each sample weighted by ``weight`` (N,); all alike if None."""
 
-    def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
+    def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
         """Look at a data set before training; at nothing by default.
 
         Raises:

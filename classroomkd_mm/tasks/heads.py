@@ -64,7 +64,7 @@ def takes_weights(loss: Callable[..., Tensor], output: Output, target: Output) -
 def scaled(losses: Mapping[str, Any], factor: float) -> dict[str, Any]:
     """A head's losses times a factor; what is no loss (an accuracy) stays."""
 
-    def times(value: Any) -> Any:
+    def times(value: Union[Tensor, list[Tensor]]) -> Union[Tensor, list[Tensor]]:
         return [factor * v for v in value] if isinstance(value, (list, tuple)) else factor * value
 
     return {key: times(value) if 'loss' in key else value for key, value in losses.items()}

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import zlib
 from pathlib import Path
 
@@ -17,8 +16,11 @@ SCOPE = 'mmpretrain'
 GOLDEN = Path(__file__).parents[3] / 'shared/golden/cifar_networks.json'
 golden = json.loads(GOLDEN.read_text()) if GOLDEN.is_file() else {}
 needs_golden = pytest.mark.skipif(not golden, reason=f'{GOLDEN.name} is not beside the checkout')
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
-import convert_cifar_checkpoint as converter
+
+
+@pytest.fixture
+def converter(tool):
+    return tool('convert_cifar_checkpoint')
 
 
 def seeded(text):
@@ -66,7 +68,7 @@ def test_every_network_builds_and_learns_from_any_number_of_classes(name):
 @needs_golden
 @pytest.mark.parametrize('wrap', ['model', 'state_dict', 'net', None])
 @pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_the_converter_reads_every_way_they_are_stored(tmp_path, wrap, prefix):
+def test_the_converter_reads_every_way_they_are_stored(converter, tmp_path, wrap, prefix):
     weights = {prefix + key: fill(key, shape) for key, shape in golden['vgg8']['keys']}
     torch.save({wrap: weights, 'epoch': 240} if wrap else weights, tmp_path / 'theirs.pth')
     converter.main(['vgg8', str(tmp_path / 'theirs.pth'), str(tmp_path / 'new/ours.pth')])
@@ -78,7 +80,7 @@ def test_the_converter_reads_every_way_they_are_stored(tmp_path, wrap, prefix):
     assert (logits - want).abs().max() <= 1e-4 * want.abs().max()
 
 
-def test_the_converter_refuses_another_width_and_other_files(tmp_path):
+def test_the_converter_refuses_another_width_and_other_files(converter, tmp_path):
     model = MODELS.build(cifar_classifier('wrn_16_2'))
     weights = {
         key.replace('backbone.', '').replace('head.', ''): value
@@ -99,7 +101,9 @@ def test_the_converter_refuses_another_width_and_other_files(tmp_path):
     assert not (tmp_path / 'b.pth').exists()
 
 
-def test_the_converter_reads_a_file_with_its_command_line_only_if_it_is_trusted(tmp_path):
+def test_the_converter_reads_a_file_with_its_command_line_only_if_it_is_trusted(
+    converter, tmp_path
+):
     weights = {
         key.replace('backbone.', '').replace('head.', ''): value
         for key, value in MODELS.build(cifar_classifier('wrn_16_1')).state_dict().items()

@@ -92,13 +92,11 @@ def test_heatmaps_and_simcc_teach_each_other_in_a_real_run(demo_config, train):
         assert all(p.isfinite().all() for p in runner.model.parameters())
 
 
-def test_of_several_stages_the_last_one_teaches(demo_config):
-    from tests_support import packed
-
+def test_of_several_stages_the_last_one_teaches(packed, demo_config):
     cfg = demo_config('classroom').model
     cfg.mentors = [mentor('stages', hourglass_model(demo_config('mentor_small').model))]
     distiller = MODELS.build(cfg)
-    inputs = distiller.data_preprocessor(packed(distiller), True)['inputs']
+    inputs = distiller.data_preprocessor(packed(), True)['inputs']
     stages = distiller.mentors[0].network(inputs, None, mode='tensor')
     assert len(stages) == 2
     assert torch.equal(distiller.mentors[0](inputs).parts[0], stages[-1])
@@ -109,16 +107,14 @@ def test_of_several_stages_the_last_one_teaches(demo_config):
         MODELS.build(cfg)
 
 
-def test_a_mentor_with_the_students_distribution_has_nothing_to_teach(demo_config):
+def test_a_mentor_with_the_students_distribution_has_nothing_to_teach(packed, demo_config):
     """The same network as student and mentor: no distance, by either form and its own bins."""
-    from tests_support import packed
-
     for model in (demo_config('alone').model, simcc_model(demo_config('alone').model)):
         cfg = demo_config('classroom').model
         cfg.student, cfg.mentors = model, [mentor('twin', copy.deepcopy(model))]
         distiller = MODELS.build(cfg).eval()
         distiller.mentors[0].network.load_state_dict(distiller.state_dict())
-        data = distiller.data_preprocessor(packed(distiller), True)
+        data = distiller.data_preprocessor(packed(), True)
         assert distiller(**data, mode='loss')['loss_distill'].abs() < 1e-5
 
 
@@ -163,37 +159,33 @@ def test_an_mpii_mentor_teaches_a_coco_student_what_both_have(demo_config, train
     assert torch.equal(taught.ours([outputs])[0][:, 16], outputs[:, 0])
 
 
-def test_keypoints_are_also_joined_without_the_hook_by_the_name_of_the_data_set(demo_config):
-    from tests_support import packed
-
+def test_keypoints_are_also_joined_without_the_hook_by_the_name_of_the_data_set(
+    packed, demo_config
+):
     cfg = demo_config('classroom').model
     theirs = demo_config('mentor_small').model
     coco = names_in_config(demo_config('alone'))
     cfg.mentors = [mentor('backwards', theirs, keypoints=coco[::-1])]
     distiller = MODELS.build(cfg)
-    distiller(**distiller.data_preprocessor(packed(distiller), True), mode='loss')
+    distiller(**distiller.data_preprocessor(packed(), True), mode='loss')
     assert distiller.members[0][1].index.tolist() == list(range(17))[::-1]
 
 
-def test_a_nameless_data_set_and_a_mentor_of_other_keypoints_are_refused(demo_config):
-    from tests_support import packed
-
+def test_a_nameless_data_set_and_a_mentor_of_other_keypoints_are_refused(packed, demo_config):
     cfg = demo_config('classroom').model
     theirs = demo_config('mentor_small').model
     theirs.head.out_channels = 16
     cfg.mentors = [mentor('mpii', theirs, keypoints=MPII)]
     distiller = MODELS.build(cfg)
-    data = distiller.data_preprocessor(packed(distiller), True)
+    data = distiller.data_preprocessor(packed(), True)
     for sample in data['data_samples']:
         sample.set_metainfo(dict(dataset_name=None))
     with pytest.raises(RuntimeError, match="'mpii' has other keypoints, and the samples do not na"):
         distiller(**data, mode='loss')
 
 
-def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
+def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(packed, demo_config):
     """It is scored, and compared with the student, on the rest; the lesson is spread over that."""
-    from tests_support import packed
-
     cfg = demo_config('classroom').model
     theirs = demo_config('mentor_small').model
     cfg.mentors = [mentor('a', theirs), mentor('b', theirs)]
@@ -201,7 +193,7 @@ def test_what_a_mentor_lacks_neither_helps_nor_teaches_it(demo_config):
     (a, to_a), (b, to_b) = distiller.members
     b.network.load_state_dict(a.network.state_dict())
     to_b = replace(to_b, known=torch.arange(17) < 12, index=torch.arange(17))
-    data = distiller.data_preprocessor(packed(distiller), True)
+    data = distiller.data_preprocessor(packed(), True)
     student = distiller.task.read(distiller(data['inputs'], None))
     readings = [bridge.read(m(data['inputs'])) for m, bridge in ((a, to_a), (b, to_b))]
     distiller._meet(data['data_samples'])
@@ -238,10 +230,8 @@ def test_too_little_in_common_is_refused_before_training(demo_config, train, set
         train(cfg)
 
 
-def test_a_letterboxed_mentor_predicts_in_the_picture(demo_config):
+def test_a_letterboxed_mentor_predicts_in_the_picture(peaks, demo_config):
     """A square mentor of a 3:4 student: the crop reaches beyond the student's, and back."""
-    from tests_support import peaks
-
     square = demo_config('mentor_small').model
     square.head.decoder.update(input_size=(128, 128), heatmap_size=(32, 32))
     cfg = demo_config('classroom').model
@@ -264,10 +254,11 @@ def test_a_letterboxed_mentor_predicts_in_the_picture(demo_config):
 @pytest.mark.parametrize('size', [(48, 64), (96, 128)])
 @pytest.mark.parametrize('theirs', ['MSRAHeatmap', 'UDPHeatmap'])
 @pytest.mark.parametrize('ours', ['MSRAHeatmap', 'UDPHeatmap'])
-def test_a_mentors_own_predictions_are_where_its_lessons_are(demo_config, ours, theirs, size):
+def test_a_mentors_own_predictions_are_where_its_lessons_are(
+    packed, peaks, demo_config, ours, theirs, size
+):
     """Peaks at known points of the student's crop, decoded by the mentor's own stock head."""
     from mmpose.structures.bbox import get_udp_warp_matrix, get_warp_matrix
-    from tests_support import packed, peaks
 
     student, other = demo_config('alone').model, demo_config('mentor_small').model
     student.head.decoder.update(type=ours)
@@ -282,7 +273,7 @@ def test_a_mentors_own_predictions_are_where_its_lessons_are(demo_config, ours, 
     heatmaps = peaks(points / torch.tensor(bridge.readout.scale), *grid[::-1])[None]
     torch.testing.assert_close(bridge.readout.keypoints([heatmaps])[0], points, atol=0.1, rtol=0)
     built.network.head.forward = lambda feats: heatmaps
-    sample = packed(None, 1)['data_samples'][0]
+    sample = packed(1)['data_samples'][0]
     crop = dict(input_center=np.array([300.0, 200.0]), input_scale=np.array([480.0, 640.0]))
     sample.set_metainfo(crop)
     shown = built.view(torch.zeros(1, 3, 64, 48))
@@ -344,10 +335,8 @@ def test_beta_is_the_losses_own_sharpness_and_no_other_losss_beta(demo_config):
         torch.testing.assert_close(read.parts[0], sharpness * heatmaps.flatten(2))
 
 
-def test_a_surer_mentor_weighs_more_by_entropy(demo_config):
+def test_a_surer_mentor_weighs_more_by_entropy(packed, peaks, demo_config):
     """Peaks of 1 at beta 10 against a flat map: 0.993 to 0.007, not one half each."""
-    from tests_support import packed, peaks
-
     cfg = demo_config('classroom').model
     theirs = demo_config('mentor_small').model
     cfg.mentors = [mentor('sure', theirs), mentor('unsure', theirs)]
@@ -360,7 +349,7 @@ def test_a_surer_mentor_weighs_more_by_entropy(demo_config):
     seen = []
     rule = distiller.knowledge_filter.forward
     distiller.knowledge_filter.forward = lambda *args: seen.append(rule(*args)) or seen[0]
-    distiller(**distiller.data_preprocessor(packed(distiller), True), mode='loss')
+    distiller(**distiller.data_preprocessor(packed(), True), mode='loss')
     weight = seen[0].weight
     z = 10 * torch.stack([sure, 0.01 * sure]).flatten(2)
     entropy = -(z.softmax(-1) * z.log_softmax(-1)).sum(-1)
@@ -378,7 +367,6 @@ def partial(demo_config):
     ``score`` is its PCK on what it knows: that share of its keypoints stands where it should, the
     rest far away. The student's keypoints are all far away but the face's.
     """
-    from tests_support import packed, peaks
 
     def run(right, labelled=range(17), **knowledge_filter):
         cfg = demo_config('classroom').model
@@ -440,13 +428,11 @@ def test_a_mentor_is_compared_with_the_student_on_what_it_knows_alone(partial):
 # The data set's metainfo without the hook
 
 
-def test_a_data_set_of_ones_own_needs_no_metainfo_that_nobody_asks_for(demo_config):
-    from tests_support import packed
-
+def test_a_data_set_of_ones_own_needs_no_metainfo_that_nobody_asks_for(packed, demo_config):
     cfg = demo_config('classroom').model
     cfg.scorer = dict(type='PCKScorer', thr=0.2)
     distiller = MODELS.build(cfg)
-    data = distiller.data_preprocessor(packed(distiller), True)
+    data = distiller.data_preprocessor(packed(), True)
     for sample in data['data_samples']:
         sample.set_metainfo(dict(dataset_name='my_people'))
         sample.gt_instances.bboxes = np.array([[0.0, 0.0, 48.0, 64.0]])
@@ -454,12 +440,10 @@ def test_a_data_set_of_ones_own_needs_no_metainfo_that_nobody_asks_for(demo_conf
 
 
 @pytest.mark.parametrize('name', ['my_people', 'aic', None])
-def test_who_needs_the_metainfo_names_the_hook(demo_config, name):
+def test_who_needs_the_metainfo_names_the_hook(packed, demo_config, name):
     """Also where a part of a CombinedDataset says its own name, of other keypoints."""
-    from tests_support import packed
-
     distiller = MODELS.build(demo_config('classroom').model)
-    data = distiller.data_preprocessor(packed(distiller), True)
+    data = distiller.data_preprocessor(packed(), True)
     data['data_samples'][0].set_metainfo(dict(dataset_name=name))
     with pytest.raises(ValueError, match='needs 17 sigmas .* ClassroomHook .*add it to custom_ho'):
         distiller(**data, mode='loss')
@@ -469,9 +453,7 @@ def test_who_needs_the_metainfo_names_the_hook(demo_config, name):
         distiller(**data, mode='loss')
 
 
-def test_the_samples_crops_are_restored_where_a_mentor_fails(demo_config):
-    from tests_support import packed
-
+def test_the_samples_crops_are_restored_where_a_mentor_fails(packed, demo_config):
     other = demo_config('mentor_small').model
     other.head.decoder.update(input_size=(96, 128), heatmap_size=(24, 32))
     cfg = demo_config('classroom').model

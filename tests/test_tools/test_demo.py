@@ -1,17 +1,18 @@
 """tools/demo.py around its runs: the table, the plot, and what an interrupted one shows."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
-import demo
+
+@pytest.fixture
+def demo(tool):
+    return tool('demo')
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
+def runs(demo, tmp_path, monkeypatch):
     """The demo's six runs, their training and evaluation replaced by the files that they leave."""
     monkeypatch.chdir(tmp_path)
     started = []
@@ -36,7 +37,7 @@ def runs(tmp_path, monkeypatch):
     return started
 
 
-def test_the_table_and_the_plot(runs):
+def test_the_table_and_the_plot(demo, runs):
     names = (*demo.MENTORS, *demo.STUDENTS)
     (demo.WORK / 'aver').mkdir(parents=True)
     (demo.WORK / 'aver/last_checkpoint').write_text('epoch_3.pth')  # killed in its fourth epoch

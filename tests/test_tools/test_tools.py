@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from classroomkd_mm.analysis import beta, compare, cost
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -41,6 +48,23 @@ def call(tool, *args):
 def test_help_teaches(tool, flags):
     text = call(tool, '--help').stdout
     assert all(flag in text for flag in flags) and 'example' in text
+
+
+@pytest.mark.parametrize(
+    'script, flags',
+    [
+        ('mentors', ['Find mentors', 'search', 'info', 'check', 'download', 'examples:']),
+        ('compare_mentors', [compare.__doc__.strip(), '--people', 'example:']),
+        ('measure_step', [cost.__doc__.strip(), '--batch-size', '--rounds', 'example:']),
+        ('study_beta', [beta.__doc__.strip(), '--student', '--mentor', '--batches']),
+    ],
+)
+def test_a_thin_script_is_its_library(script, flags, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [f'{script}.py', '--help'])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOLS / f'{script}.py'), run_name='__main__')
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and all(flag in shown for flag in flags)
 
 
 def test_train_then_test_without_the_mentors(demo_config, tmp_path):
@@ -79,53 +103,109 @@ def test_amp_without_a_gpu_says_so():
     assert result.returncode != 0 and '--amp needs a GPU' in result.stderr
 
 
-def test_metrics_of_each_class_are_written(tmp_path):
-    sys.path.insert(0, str(TOOLS))
-    import test as tool
-
+def test_metrics_of_each_class_are_written(tool):
+    tool('flags')
     metrics = dict(top1=np.float32(0.5), each=torch.tensor([[1, 2]]), some=[0.25])
-    assert json.loads(json.dumps(metrics, default=tool.as_plain)) == dict(
+    assert json.loads(json.dumps(metrics, default=tool('test').as_plain)) == dict(
         top1=0.5, each=[[1, 2]], some=[0.25]
     )
 
 
-def merged(monkeypatch, cfg, *flags):
-    sys.path.insert(0, str(TOOLS))
-    import train
+@pytest.fixture
+def merged(tool):
+    """``merged(cfg, *flags)``: a config with tools/train.py's flags."""
+    tool('flags')
+    train = tool('train')
+    return lambda cfg, *flags: train.merge_args(cfg, train.parse_args(['c.py', *flags]))
 
-    monkeypatch.setattr(sys, 'argv', ['train.py', 'c.py', *flags])
-    return train.merge_args(cfg, train.parse_args())
 
-
-def test_before_the_first_checkpoint_resume_keeps_load_from(demo_config, monkeypatch, tmp_path):
+def test_before_the_first_checkpoint_resume_keeps_load_from(demo_config, merged):
     cfg = demo_config('alone')
     cfg.load_from = 'zoo.pth'
-    first = merged(monkeypatch, copy.deepcopy(cfg), '--resume')
+    first = merged(copy.deepcopy(cfg), '--resume')
     assert first.load_from == 'zoo.pth' and not first.resume
     Path(cfg.work_dir).mkdir()
     Path(cfg.work_dir, 'last_checkpoint').write_text('epoch_1.pth')
-    second = merged(monkeypatch, copy.deepcopy(cfg), '--resume')
+    second = merged(copy.deepcopy(cfg), '--resume')
     assert second.load_from is None and second.resume
-    third = merged(monkeypatch, copy.deepcopy(cfg), '--resume', 'epoch_3.pth')
+    third = merged(copy.deepcopy(cfg), '--resume', 'epoch_3.pth')
     assert third.load_from == 'epoch_3.pth' and third.resume
 
 
-def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_config, monkeypatch):
+def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_config, merged):
     cfg = demo_config('alone')
     with pytest.raises(SystemExit, match='auto_scale_lr=dict.base_batch_size=...'):
-        merged(monkeypatch, cfg, '--auto-scale-lr')
+        merged(cfg, '--auto-scale-lr')
     cfg.auto_scale_lr = dict(base_batch_size=64)
-    assert merged(monkeypatch, cfg, '--auto-scale-lr').auto_scale_lr.enable
+    assert merged(cfg, '--auto-scale-lr').auto_scale_lr.enable
 
 
-def test_a_classroom_without_its_hook_is_warned_of(demo_config, recwarn):
-    sys.path.insert(0, str(TOOLS))
-    import train
+def hooks(cfg):
+    return [hook['type'] for hook in cfg.get('custom_hooks') or []]
 
+
+def test_a_classroom_gets_its_hook_once_and_keeps_the_others(demo_config, merged):
     cfg = demo_config('classroom')
-    train.warn_without_hook(cfg)
-    train.warn_without_hook(demo_config('alone'))
-    assert not recwarn
-    cfg.custom_hooks = []
-    with pytest.warns(UserWarning, match='custom_hooks has no .*ClassroomHook.*no student.py'):
-        train.warn_without_hook(cfg)
+    assert hooks(merged(copy.deepcopy(cfg))) == ['classroomkd_mm.ClassroomHook']
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    assert hooks(merged(cfg)) == ['EMAHook', 'classroomkd_mm.ClassroomHook']
+    assert hooks(merged(demo_config('alone'))) == ['SyncBuffersHook']
+
+
+def test_a_classroom_whose_config_forgets_the_hook_reports_as_well(demo_config, tmp_path):
+    cfg = demo_config('classroom')
+    cfg.train_cfg.max_epochs = 1
+    cfg.custom_hooks = [dict(type='EMAHook')]
+    cfg.dump(str(tmp_path / 'run.py'))
+    trained = call('train', tmp_path / 'run.py', '--work-dir', tmp_path / 'w', '--no-validate')
+    assert trained.returncode == 0, trained.stderr[-2000:]
+    (line,) = (tmp_path / 'w/classroom.jsonl').read_text().splitlines()
+    assert set(json.loads(line)['mentors']) == {'large', 'medium', 'small'}
+    assert Config.fromfile(tmp_path / 'w/student.py').model.type == 'TopdownPoseEstimator'
+    assert 'ema_state_dict' in torch.load(tmp_path / 'w/epoch_1.pth', weights_only=False)
+
+
+# tools/test.py as one rank; MMEngine asks for a GPU of each, whatever the backend.
+ONE_RANK = f"""
+import runpy, torch
+torch.cuda.set_device = lambda device: None
+runpy.run_path({str(TOOLS / 'test.py')!r}, run_name='__main__')
+"""
+
+
+def start_rank(rank, port, folder, *args):
+    addresses = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES='')
+    ranks = dict(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+    return subprocess.Popen(
+        [sys.executable, '-c', ONE_RANK, *map(str, args)],
+        env={**os.environ, **addresses, **ranks, 'PYTHONPATH': str(TOOLS)},  # as of a script
+        cwd=folder,  # MMEngine leaves a folder where ranks gather their results
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_of_two_ranks_one_writes(demo_config, tmp_path):
+    """Each is told another file, so that it shows who writes."""
+    cfg = demo_config('alone')
+    cfg.update(
+        env_cfg=dict(cfg.get('env_cfg', {}), dist_cfg=dict(backend='gloo')),
+        model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None),
+    )
+    cfg.dump(str(tmp_path / 'run.py'))
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'student.pth')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    files = [[tmp_path / f'{rank}/{name}' for name in ('m.json', 'p.pkl')] for rank in (0, 1)]
+    common = ['run.py', 'student.pth', '--launcher', 'pytorch', '--work-dir', 'w']
+    ranks = [
+        start_rank(rank, port, tmp_path, *common, '--out', out, '--dump', dump)
+        for rank, (out, dump) in enumerate(files)
+    ]
+    for process in ranks:
+        told, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, told[-2000:]
+    assert 0 <= json.loads(files[0][0].read_text())['coco/AP'] <= 1
+    assert files[0][1].stat().st_size > 0 and not (tmp_path / '1').exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from ...parts import Metainfo
 from ...structures import Answer, Reading
 from ..base import Bridge, Samples
+
+if TYPE_CHECKING:
+    from mmpretrain.models import BaseClassifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ class ClassBridge(Bridge):
             )
         return logits.index_select(-1, self.index)
 
-    def predict(self, network: Any, inputs: Tensor, data_samples: Samples) -> Samples:
+    def predict(self, network: BaseClassifier, inputs: Tensor, data_samples: Samples) -> Samples:
         """The mentor's own predictions, of the student's classes."""
         if self.classes is None:
             return network(inputs, data_samples, mode='predict')

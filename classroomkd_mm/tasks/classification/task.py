@@ -1,7 +1,9 @@
 """Image classification with MMPretrain's classifiers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +11,14 @@ from torch import Tensor, nn
 from ...parts import Scorer
 from ...registry import TASKS
 from ...structures import ClassTruth, Reading, Resize
-from ..base import Bridge, Samples, Task
+from ..base import Bridge, NetworkConfig, Samples, Task
 from ..heads import Output, replayed
 from .bridge import ClassBridge, reading
 from .networks import check_classifier, is_classifier, num_classes
+
+if TYPE_CHECKING:
+    from mmengine.dataset import BaseDataset
+    from mmpretrain.models import BaseClassifier
 
 
 @TASKS.register_module()
@@ -45,7 +51,7 @@ class ClassificationTask(Task[ClassTruth]):
         return is_classifier(student)
 
     def bridge(
-        self, name: str, network: nn.Module, config: Any, settings: Mapping[str, Any]
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
     ) -> Bridge:
         """What a mentor is to this student.
 
@@ -79,7 +85,7 @@ class ClassificationTask(Task[ClassTruth]):
             sharpness=self.sharpness,
         )
 
-    def _check_count(self, count: Optional[int], classes: Any, who: str) -> None:
+    def _check_count(self, count: int | None, classes: Sequence[str] | None, who: str) -> None:
         expected = self.num_classes if classes is None else len(classes)
         if None not in (count, expected) and count != expected:
             raise ValueError(
@@ -89,7 +95,7 @@ class ClassificationTask(Task[ClassTruth]):
                 else f'{who}: classes has {expected} names, the mentor {count} classes'
             )
 
-    def forward(self, student: Any, inputs: Tensor) -> tuple[Any, Output]:
+    def forward(self, student: BaseClassifier, inputs: Tensor) -> tuple[object, Output]:
         """What the head was given (None where the model has no head of its own), and its logits."""
         if not hasattr(student, 'head'):
             return None, student(inputs, mode='tensor')
@@ -112,11 +118,11 @@ class ClassificationTask(Task[ClassTruth]):
 
     def task_loss(
         self,
-        student: Any,
-        feats: Any,
+        student: BaseClassifier,
+        feats: object,
         output: Output,
         data_samples: Samples,
-        weight: Optional[Tensor],
+        weight: Tensor | None,
     ) -> dict[str, Any]:
         """The classifier's own losses with each sample weighted by ``weight`` (N,)."""
         weighting = {} if weight is None else dict(weight=weight)
@@ -125,7 +131,7 @@ class ClassificationTask(Task[ClassTruth]):
         with replayed(student.head, output):
             return student.head.loss(feats, data_samples, **weighting)
 
-    def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
+    def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
         """Look at the labels before training.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from ...structures import Answer, Reading, Resize
 from ..base import Bridge, Samples
 from .keypoints import join_keypoints, names_of
 from .readouts import Readout
+
+if TYPE_CHECKING:
+    from mmpose.models import BasePoseEstimator
+    from mmpose.structures import PoseDataSample
 
 ASPECT_TOLERANCE = 0.01
 CROP = ('input_size', 'input_scale', 'input_center')  # how MMPose's samples state the crop
@@ -188,7 +192,7 @@ class PoseBridge(Bridge):
             input_center=np.asarray(meta['input_center']) + scale * (covered - 1) / 2,
         )
 
-    def _of_ours(self, sample: Any) -> Any:
+    def _of_ours(self, sample: PoseDataSample) -> PoseDataSample:
         if self.index is not None and self.known is not None:
             index, known = self.index.cpu().numpy(), self.known.cpu().numpy()
             found = sample.pred_instances
@@ -202,7 +206,7 @@ class PoseBridge(Bridge):
 
 
 @contextmanager
-def _without_flip(network: Any, needed: bool) -> Iterator[None]:
+def _without_flip(network: BasePoseEstimator, needed: bool) -> Iterator[None]:
     before = network.test_cfg
     if needed:
         network.test_cfg = {**(before or {}), 'flip_test': False}

@@ -1,7 +1,11 @@
 """Keypoint sets, joined by name."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any
+
+from ..base import NetworkConfig
 
 # The same point of the body under another data set's name.
 ALIASES = {
@@ -32,7 +36,7 @@ def names_of(metainfo: Mapping[str, Any]) -> list[str]:
     return [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))]
 
 
-def names_in_config(config: Any) -> Optional[list[str]]:
+def names_in_config(config: NetworkConfig) -> list[str] | None:
     """The keypoint names of the data that a config trains or tests on; None where it has none."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     from mmpose.registry import DATASETS

@@ -4,9 +4,11 @@
 ``beta``, a SimCC vector times its own head's. An output is a tuple of one or two maps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import TYPE_CHECKING, Union
 
 from torch import Tensor, nn
 
@@ -18,6 +20,10 @@ from ...functional import (
     resample_bins,
     resample_heatmaps,
 )
+
+if TYPE_CHECKING:
+    from mmpose.codecs import BaseKeypointCodec, SimCCLabel
+    from mmpose.models.heads import BaseHead
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class HeatmapReadout:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
         return decode_heatmaps(output[0], self.scale, self.offset)
 
-    def parts(self, output: Sequence[Tensor], target: 'Readout') -> tuple[Tensor, ...]:
+    def parts(self, output: Sequence[Tensor], target: Readout) -> tuple[Tensor, ...]:
         """The output as natural logits on the target's grid or bins."""
         heatmaps = output[0] if self.sharpness == 1 else output[0] * self.sharpness
         if isinstance(target, HeatmapReadout):
@@ -85,7 +91,7 @@ class SimCCReadout:
         """``(N, K, 2)`` of SimCC vectors."""
         return decode_simcc(output[0], output[1], self.scale)
 
-    def parts(self, output: Sequence[Tensor], target: 'Readout') -> tuple[Tensor, ...]:
+    def parts(self, output: Sequence[Tensor], target: Readout) -> tuple[Tensor, ...]:
         """The output as natural logits on the target's grid or bins."""
         offset = target.offset if isinstance(target, HeatmapReadout) else 0.0
         x, y = (
@@ -100,7 +106,7 @@ class SimCCReadout:
 Readout = Union[HeatmapReadout, SimCCReadout]
 
 
-def crop_extent(codec: Any) -> tuple[int, int]:
+def crop_extent(codec: BaseKeypointCodec) -> tuple[int, int]:
     """(w, h) that a codec's decoder takes for the whole crop: UDP's ends on the last pixel."""
     from mmpose.codecs import UDPHeatmap
 
@@ -131,8 +137,8 @@ def readout_of(
     """
     from mmpose.codecs import MegviiHeatmap, SimCCLabel
 
-    head = getattr(network, 'head', None)
-    codec = getattr(head, 'decoder', None)
+    head: BaseHead = getattr(network, 'head', None)
+    codec: BaseKeypointCodec = getattr(head, 'decoder', None)
     if isinstance(codec, SimCCLabel):
         return _simcc_readout(head, codec, ratio)
     _check_heatmaps(head, codec, who)
@@ -149,7 +155,7 @@ def readout_of(
     )
 
 
-def _check_heatmaps(head: Any, codec: Any, who: str) -> None:
+def _check_heatmaps(head: BaseHead, codec: BaseKeypointCodec | None, who: str) -> None:
     from mmpose.models.heads import AssociativeEmbeddingHead, HeatmapHead
 
     grouped = isinstance(head, AssociativeEmbeddingHead)  # bottom-up: heatmaps of all people
@@ -167,7 +173,7 @@ def _check_heatmaps(head: Any, codec: Any, who: str) -> None:
         )
 
 
-def _simcc_readout(head: Any, codec: Any, ratio: tuple[float, float]) -> SimCCReadout:
+def _simcc_readout(head: BaseHead, codec: SimCCLabel, ratio: tuple[float, float]) -> SimCCReadout:
     split = float(codec.simcc_split_ratio)
     width, height = codec.input_size
     return SimCCReadout(

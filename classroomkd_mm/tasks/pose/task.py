@@ -1,8 +1,10 @@
 """Top-down pose estimation with MMPose, by heatmaps or SimCC."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +12,18 @@ from torch import Tensor, nn
 from ...parts import DistillLoss, Filter, Metainfo, Scorer
 from ...registry import TASKS
 from ...structures import PoseTruth, Reading
-from ..base import Bridge, Samples, Task
+from ..base import Bridge, NetworkConfig, Samples, Task
 from ..heads import Output, replayed, reweighted, takes_weights
 from .bridge import PoseBridge, Size, crop_of
 from .keypoints import names_in_config, published_metainfo
 from .readouts import SimCCReadout, crop_extent, has_stages, readout_of
 from .truth import ground_truth
+
+if TYPE_CHECKING:
+    from mmengine.dataset import BaseDataset
+    from mmpose.codecs import BaseKeypointCodec
+    from mmpose.models import BasePoseEstimator
+    from mmpose.models.heads import BaseHead
 
 
 @TASKS.register_module()
@@ -37,7 +45,7 @@ class PoseTask(Task[PoseTruth]):
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
-        head: Any = student.head if hasattr(student, 'head') else None
+        head: BaseHead = getattr(student, 'head', None)
         self.readout = readout_of(student, 'student', sharpness)
         if has_stages(head):
             raise ValueError(
@@ -46,7 +54,7 @@ class PoseTask(Task[PoseTruth]):
             )
         self.sizes = _sizes(head.decoder)
         self.keypoints = head.out_channels
-        self.student_metainfo: Optional[Metainfo] = getattr(student, 'metainfo', None)
+        self.student_metainfo: Metainfo | None = getattr(student, 'metainfo', None)
         self.loss_name = type(head.loss_module).__name__
         self.takes_weights = self._takes_weights(head)
 
@@ -55,7 +63,7 @@ class PoseTask(Task[PoseTruth]):
         """Whether a model is one of MMPose's."""
         return any(c.__module__.startswith('mmpose.') for c in type(student).__mro__)
 
-    def _takes_weights(self, head: Any) -> bool:
+    def _takes_weights(self, head: BaseHead) -> bool:
         generator = torch.Generator().manual_seed(0)
 
         def random() -> Output:
@@ -74,7 +82,7 @@ class PoseTask(Task[PoseTruth]):
             ) from error
 
     def bridge(
-        self, name: str, network: nn.Module, config: Any, settings: Mapping[str, Any]
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
     ) -> Bridge:
         """What a mentor is to this student.
 
@@ -83,7 +91,7 @@ class PoseTask(Task[PoseTruth]):
         """
         who = f'mentor {name!r}'
         readout_of(network, who)  # before anything else is asked of its head
-        head: Any = network.head
+        head: BaseHead = network.head
         names = settings.get('keypoints') or names_in_config(config)
         if head.out_channels != self.keypoints and names is None:
             raise ValueError(
@@ -107,7 +115,7 @@ class PoseTask(Task[PoseTruth]):
             as_many=head.out_channels == self.keypoints,
         )
 
-    def forward(self, student: Any, inputs: Tensor) -> tuple[Any, Output]:
+    def forward(self, student: BasePoseEstimator, inputs: Tensor) -> tuple[object, Output]:
         """What the head was given, and its heatmaps or SimCC vectors."""
         feats = student.extract_feat(inputs)
         return feats, student.head.forward(feats)
@@ -126,18 +134,18 @@ class PoseTask(Task[PoseTruth]):
 
     def task_loss(
         self,
-        student: Any,
-        feats: Any,
+        student: BasePoseEstimator,
+        feats: object,
         output: Output,
         data_samples: Samples,
-        weight: Optional[Tensor],
+        weight: Tensor | None,
     ) -> dict[str, Any]:
         """The head's own losses with each sample weighted by ``weight`` (N,)."""
         weighted = nullcontext() if weight is None else reweighted(data_samples, weight)
         with replayed(student.head, output), weighted:
             return student.head.loss(feats, data_samples, train_cfg=student.train_cfg)
 
-    def check_data(self, scorer: Scorer[Any], dataset: Any) -> None:
+    def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
         """Score the first sample's truth itself, so that what the data lack shows before training.
 
         Raises:
@@ -187,7 +195,7 @@ class PoseTask(Task[PoseTruth]):
             )
 
 
-def _sizes(codec: Any) -> tuple[Size, Size]:
+def _sizes(codec: BaseKeypointCodec) -> tuple[Size, Size]:
     """(w, h) of a codec's input, and what its decoder takes for the crop's."""
     width, height = codec.input_size
     return (int(width), int(height)), crop_extent(codec)

@@ -50,7 +50,7 @@ def _pixel_ratio(meta: dict[str, Any]) -> Optional[Tensor]:
     return torch.as_tensor(meta['input_size']) / torch.as_tensor(meta['input_scale']).reshape(-1)
 
 
-def _box_size(boxes: Any) -> Any:
+def _box_size(boxes: Optional[Tensor]) -> Optional[Tensor]:
     return None if boxes is None else boxes[0, 2:4] - boxes[0, :2]
 
 

@@ -1,37 +1,14 @@
-"""tools/mentors.py: search, info, check."""
+"""Checking a classroom's mentors: what is adapted, what does not fit, and why."""
 
-import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
-sys.path.insert(0, str(Path(__file__).parents[2] / 'tools'))
-import mentors as tool
+from classroomkd_mm.analysis import check as tool
 
 ROOT = Path(__file__).parents[2]
-HRNET = 'td-hm_hrnet-w48_8xb32-210e_coco-256x192'
-
-
-def test_search_by_word_data_set_and_metric(capsys):
-    assert tool.main(['search', 'hrnet-w48', '--dataset', 'coco', '--metric', 'ap']) == 0
-    lines = capsys.readouterr().out.splitlines()[1:]
-    values = [float(line.split('ap ')[1]) for line in lines]
-    assert values == sorted(values, reverse=True) and any(HRNET in line for line in lines)
-
-
-def test_nothing_found_is_an_error():
-    with pytest.raises(SystemExit, match="no published network has .* metric 'PCKh'"):
-        tool.main(['search', 'hrnet', '--metric', 'PCKh'])
-
-
-def test_info_shows_what_a_mentor_needs(capsys):
-    tool.main(['info', HRNET])
-    text = capsys.readouterr().out
-    for part in ('input_size (192, 256)', 'MSRAHeatmap', 'mean [123.675', 'AP 0.756', '0e67c616'):
-        assert part in text
-    with pytest.raises(SystemExit, match='did you mean'):
-        tool.main(['info', HRNET + 'x'])
 
 
 def test_check_tells_what_is_adapted_and_what_does_not_fit(demo_config, tmp_path, capsys):
@@ -155,3 +132,34 @@ def test_check_of_a_classification_classroom(capsys, monkeypatch):
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[-4:]] == [
         [name, 'yes'] for name in names
     ]
+
+
+def test_the_preprocessor_beside_the_model_is_the_students():
+    """As MMPretrain's configs have it, and as its runner hands it over."""
+    cfg = Config.fromfile(ROOT / 'configs/cls/fashion_mnist/classroom.py')
+    assert 'data_preprocessor' not in cfg.model
+    model = tool.build_classroom(cfg, [])
+    want = torch.tensor(cfg.data_preprocessor.mean, dtype=torch.float32)
+    torch.testing.assert_close(model.data_preprocessor.mean.flatten(), want)
+    assert 'data_preprocessor' not in cfg.model and len(cfg.model.mentors) == 4
+    cfg.model.data_preprocessor = dict(cfg.data_preprocessor, mean=[5.0])
+    assert tool.build_classroom(cfg, []).data_preprocessor.mean.item() == 5
+
+
+def test_what_is_no_classroom_is_refused(demo_config):
+    with pytest.raises(ValueError, match='the model is a TopdownPoseEstimator, not a Classroom'):
+        tool.build_classroom(demo_config('alone'))
+
+
+def test_a_batch_joins_keypoints_by_name(demo_config, people):
+    """What is shared is told of the data set, whose keypoints are known only with it."""
+    cfg = demo_config('classroom')
+    mentor = demo_config('mentor_small').model.to_dict()
+    mentor['head']['out_channels'] = 6
+    names = ['nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'tail']
+    entry = dict(name='animal', config=mentor, checkpoint=None, keypoints=names)
+    (_, row) = tool.check(cfg, [entry], batch=1)
+    assert row[:3] == ['animal', 'yes', '5 of 17'] and '5 of 17 keypoints by name' in row[-1]
+    cfg.train_dataloader = None
+    with pytest.raises(ValueError, match='--batch needs .*: the config has no train_dataloader'):
+        tool.check(cfg, [entry], batch=1)

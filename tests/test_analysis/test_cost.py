@@ -1,0 +1,118 @@
+"""What a classroom's step costs: what is timed, and how it is reported."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.models import ClsDataPreprocessor
+from mmpretrain.registry import DATASETS, MODELS
+
+from classroomkd_mm import ClassroomDistiller
+from classroomkd_mm.analysis import cost
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_classroom_is_measured_against_its_parts(demo_config, tmp_path, capsys):
+    cfg = demo_config('classroom')
+    for mentor in cfg.model.mentors:
+        mentor.checkpoint = '/nowhere.pth'  # no time depends on the weights
+    cfg.dump(str(tmp_path / 'c.py'))
+    assert cost.main([str(tmp_path / 'c.py'), '--batch-size', '2', '--rounds', '2']) == 0
+    *rows, last = capsys.readouterr().out.splitlines()[-6:]
+    names = ['student', 'mentor large', 'mentor medium', 'mentor small', 'classroom']
+    assert [row[:20].rstrip() for row in rows] == names
+    assert all(float(row[20:].split(' ms')[0]) > 0 for row in rows)
+    assert last.startswith('classroom / sum of its parts: ')
+    assert last.endswith(' (median of 2 turns)')
+
+
+def test_the_student_is_timed_as_the_stock_model(demo_config, monkeypatch):
+    """Nothing of the classroom is in what the classroom is compared with."""
+    work = cost.steps(demo_config('classroom'), 2)
+
+    def loss(self, *args, **kwargs):
+        raise AssertionError('a lesson')
+
+    monkeypatch.setattr(ClassroomDistiller, 'loss', loss)
+    for name, call in work.items():
+        if name != 'classroom':
+            call()
+    with pytest.raises(AssertionError, match='a lesson'):
+        work['classroom']()
+
+
+def test_a_mentor_is_timed_on_its_own_view_without_gradients(demo_config):
+    cfg = demo_config('classroom')
+    other = demo_config('mentor_small').model.to_dict()
+    other['data_preprocessor'].update(mean=[0, 0, 0], std=[255, 255, 255])
+    other['head']['decoder'].update(input_size=(96, 128), heatmap_size=(24, 32))
+    cfg.model.mentors = [dict(name='other', config=other, checkpoint=None)]
+    shapes, forward = [], torch.nn.Conv2d.forward
+
+    def watched(self, x):
+        shapes.append((tuple(x.shape), torch.is_grad_enabled()))
+        return forward(self, x)
+
+    work = cost.steps(cfg, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.Conv2d, 'forward', watched)
+        work['mentor other']()
+    assert shapes[0] == ((2, 3, 128, 96), False)
+
+
+@MODELS.register_module()
+class SeenPreprocessor(ClsDataPreprocessor):
+    """Remembers that it was asked."""
+
+    seen = 0
+
+    def forward(self, data, training=False):
+        type(self).seen += 1
+        return super().forward(data, training)
+
+
+@DATASETS.register_module()
+class GreyPictures(BaseDataset):
+    """Three pictures without a file."""
+
+    def load_data_list(self):
+        grey = np.arange(28 * 28, dtype=np.uint8).reshape(28, 28, 1)
+        return [dict(img=grey, gt_label=label) for label in range(3)]
+
+
+def test_a_classifiers_preprocessor_stands_beside_its_model():
+    """In MMPretrain's configs; a step without it is another step."""
+    cfg = Config.fromfile(ROOT / 'configs/cls/fashion_mnist/classroom.py')
+    for mentor in cfg.model.mentors:
+        mentor.config = str(ROOT / mentor.config)
+    cfg.data_preprocessor.type = 'SeenPreprocessor'
+    pack = [dict(type='PackInputs')]
+    cfg.train_dataloader.dataset = dict(type='GreyPictures', ann_file='', pipeline=pack)
+    work = cost.steps(cfg, 2)
+    assert SeenPreprocessor.seen == 1
+    work['student'](), work['classroom']()
+
+
+def test_what_cannot_be_measured_is_said(demo_config, tmp_path):
+    cfg = demo_config('classroom')
+    cfg.dump(str(tmp_path / 'c.py'))
+    with pytest.raises(SystemExit, match='--batch-size 99: there are 24 training samples'):
+        cost.main([str(tmp_path / 'c.py'), '--batch-size', '99'])
+    demo_config('alone').dump(str(tmp_path / 'a.py'))
+    with pytest.raises(SystemExit, match='not a ClassroomDistiller'):
+        cost.main([str(tmp_path / 'a.py')])
+    cfg.train_dataloader.dataset.data_root = '/nowhere/'
+    with pytest.raises(ValueError, match='the measurement needs the training data: .*/nowhere/'):
+        cost.steps(cfg, 2)
+
+
+def test_turns_that_warm_up_do_not_count():
+    calls = []
+    work = dict(student=lambda: calls.append('s'), classroom=lambda: calls.append('c'))
+    times = cost.measure(work, rounds=2)
+    assert [len(values) for values in times.values()] == [2, 2]
+    assert calls == ['s', 'c'] * (2 + cost.WARM_UP)
