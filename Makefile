@@ -25,15 +25,17 @@ $(STAMP):
 demo: install ## three mentors, then the student alone, with AVER and with ClassroomKD
 	$(VENV)/bin/python tools/demo.py
 
-test: install ## all tests
-	$(VENV)/bin/python -m pytest tests
+test: install lint ## all tests, and the examples in docstrings
+	$(VENV)/bin/python -m pytest tests --doctest-modules classroomkd_mm/functional
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
-	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts.py tests/test_golden.py tests/test_mentors
+	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts tests/test_record.py \
+		tests/test_golden.py tests/test_mentors
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy and the package's layers
 	$(VENV)/bin/ruff check classroomkd_mm tools tests
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 clean: ## remove the environment
 	rm -rf $(VENV)

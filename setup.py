@@ -16,7 +16,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['classroomkd_mm', 'classroomkd_mm.*']),
     python_requires='>=3.9',
-    install_requires=['torch>=2.1', 'numpy', 'model-index', 'filelock'],
+    install_requires=['torch>=2.1', 'numpy', 'scipy', 'model-index', 'filelock'],
     # Extras, because pip must never overwrite an OpenMMLab that is already there: mmengine and
     # mmcv each exist under two distribution names with the same module.
     extras_require={

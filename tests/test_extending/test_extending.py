@@ -439,7 +439,7 @@ REFUSED = [
     ('distill_loss', dict(type='Detached'), TypeError, '=Detached must give .* the gradient of'),
     ('mentoring', dict(type='Broken'), RuntimeError, 'mentoring=Broken fails on 2 made-up samples'),
     ('knowledge_filter', dict(type='Floats'), TypeError, '=Floats must give active as bool'),
-    ('knowledge_filter', dict(type='NoWeight'), TypeError, '=NoWeight must give task_weight shaped'),
+    ('knowledge_filter', dict(type='NoWeight'), TypeError, '=NoWeight must give task_weight sh'),
     ('scorer', dict(type='Untrue'), TypeError, 'scorer=Untrue must say in `truth`'),
     # what it is
     (

@@ -361,7 +361,7 @@ def test_a_surer_mentor_weighs_more_by_entropy(packed, peaks, demo_config):
 
 
 @pytest.fixture
-def partial(demo_config):
+def partial(packed, peaks, demo_config):
     """``partial(score, labelled, **filter)``: one lesson of a mentor with MPII's keypoints.
 
     ``score`` is its PCK on what it knows: that share of its keypoints stands where it should, the
@@ -376,7 +376,7 @@ def partial(demo_config):
         cfg.scorer = dict(type='PCKScorer', thr=0.1)
         cfg.knowledge_filter = dict(type='KnowledgeFilter', **knowledge_filter)
         model = MODELS.build(cfg).eval()
-        data = model.data_preprocessor(packed(model, 1), True)
+        data = model.data_preprocessor(packed(1), True)
         sample = data['data_samples'][0]
         names = names_in_config(demo_config('alone'))
         truth = torch.stack([torch.arange(17.0) + 3, torch.full((17,), 8.0)], -1)
