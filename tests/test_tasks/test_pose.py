@@ -459,7 +459,7 @@ def test_the_samples_crops_are_restored_where_a_mentor_fails(packed, demo_config
     cfg = demo_config('classroom').model
     cfg.mentors = [mentor('m', other)]
     ((built, bridge),) = MODELS.build(cfg).members
-    samples = packed(None, 2)['data_samples']
+    samples = packed(2)['data_samples']
     samples[1].set_metainfo(dict(input_scale='no scale'))
     before = [dict(sample.metainfo) for sample in samples]
     with pytest.raises(Exception, match='.'):
