@@ -86,7 +86,6 @@ class PixelScorer(Scorer[PixelTruth]):
 @MODELS.register_module()
 class BestFilter(Filter):
     def __init__(self, each_pixel=False):
-        super().__init__()
         self.each_pixel = each_pixel
 
     def forward(self, scores, mentors=()):
@@ -101,7 +100,6 @@ class BestFilter(Filter):
 @MODELS.register_module()
 class EntropyMentoring(Mentoring):
     def __init__(self, gain):
-        super().__init__()
         self.gain = gain
 
     def forward(self, lesson, student, mentors):
