@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ..base import NetworkConfig
@@ -51,6 +52,7 @@ def names_in_config(config: NetworkConfig) -> list[str] | None:
     return None
 
 
+@cache  # asked in every step while it is not known
 def published_metainfo(name: str) -> dict[str, Any]:
     """MMPose's parsed metainfo of a data set, by the name that its samples carry; {} for others."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
