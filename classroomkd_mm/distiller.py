@@ -32,7 +32,16 @@ from .tasks.heads import Output, scaled
 
 # What a classroom adds to its student; copies, pickles and exports go without.
 CLASSROOM = frozenset(
-    {'task', 'members', 'scorer', 'knowledge_filter', 'mentoring', 'distill_loss', 'record'}
+    {
+        'task',
+        'members',
+        'mentors',
+        'scorer',
+        'knowledge_filter',
+        'mentoring',
+        'distill_loss',
+        'record',
+    }
 )
 
 

@@ -28,32 +28,58 @@ class StudentInPlace(BaseModel):
 
     Attributes:
         added: Names of the attributes that a derived class adds.
+        added_class: The derived class.
+        stock_class: The student's own.
     """
 
     added: ClassVar[frozenset[str]] = frozenset()
+    added_class: ClassVar[type]
+    stock_class: ClassVar[type]
 
     def __new__(
         cls,
-        student: Mapping[str, Any],
+        student: Mapping[str, Any] | None = None,
         *args: object,
         data_preprocessor: Mapping[str, Any] | None = None,
         **settings: object,
     ) -> StudentInPlace:
-        """Build the student and change its class; Python then calls ``__init__`` on it."""
+        """Build the student and change its class; Python then calls ``__init__`` on it.
+
+        Raises:
+            ValueError: Where the student has an attribute that the derived class adds.
+        """
+        if student is None:  # an empty model, for a copy to fill
+            return object.__new__(cls)
         if data_preprocessor is not None:
             student = {'data_preprocessor': data_preprocessor, **student}
         model = MMENGINE_MODELS.build(student)
+        taken = sorted(name for name in (*cls.added, 'student', 'export') if hasattr(model, name))
+        if taken:
+            raise ValueError(
+                f'student={type(model).__name__} has attributes of its own called '
+                f'{", ".join(taken)}, which {cls.__name__} needs'
+            )
         # HACK: a wrapper would rename parameters, and MMEngine finds optimizers' groups,
         # checkpoints and averages by their names.
         model.__class__ = _joined(cls, type(model))  # type: ignore[arg-type]  # takes hashes amiss
         model.register_load_state_dict_post_hook(_refuse_mismatch)
         return model
 
+    def init_weights(self) -> None:
+        """As the student's: what its ``init_cfg`` file lacks is no error."""
+        student = self.student
+        student.init_weights()
+        self._is_init = student._is_init
+
     @property
     def student(self) -> BaseModel:
-        """The stock model on these very weights."""
-        view: BaseModel = object.__new__(_stock_class(self))
-        view.__dict__.update(self._stock_state())
+        """The stock model on these very weights: made anew each time, what is set on it is lost."""
+        view: BaseModel = object.__new__(self.stock_class)
+        shared = (*self.modules(), *self.parameters(), *self.buffers())
+        memo = {**{id(each): each for each in shared}, id(self): view}
+        for key, value in self._stock_state().items():
+            # Hooks that are of this model become hooks of the view.
+            view.__dict__[key] = copy.deepcopy(value, memo) if key.endswith('_hooks') else value
         return view
 
     def export(self) -> BaseModel:
@@ -61,13 +87,22 @@ class StudentInPlace(BaseModel):
 
         What ``torch.save(model.export(), path)`` writes, plain MMPose or MMPretrain loads.
         """
-        plain: BaseModel = object.__new__(_stock_class(self))
-        # Hooks that are methods of this model become methods of the copy.
+        plain: BaseModel = object.__new__(self.stock_class)
         plain.__dict__.update(copy.deepcopy(self._stock_state(), {id(self): plain}))
         return plain
 
     def _own_state(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in self.added}
+        """What the student itself would pickle.
+
+        Not methods that were replaced on this very model, as ``compile=True`` does: they call it.
+        """
+        state = super().__getstate__() if hasattr(super(), '__getstate__') else vars(self)
+        return {
+            key: value
+            for key, value in state.items()
+            if key not in self.added
+            and not (callable(value) and callable(getattr(type(self), key, None)))
+        }
 
     def _stock_state(self) -> dict[str, Any]:
         state = self._own_state()
@@ -77,7 +112,7 @@ class StudentInPlace(BaseModel):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """Copies and pickles hold nothing that was added."""
-        return _assemble, type(self).__bases__, self._own_state()
+        return _assemble, (self.added_class, self.stock_class), self._own_state()
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args: object, **kwargs: object
@@ -95,13 +130,11 @@ class StudentInPlace(BaseModel):
 @cache
 def _joined(added: type, stock: type) -> type:
     """One class of both, what is added first."""
-    facts = dict(__module__=added.__module__, __doc__=added.__doc__)
+    facts = dict(
+        __module__=added.__module__, __doc__=added.__doc__, added_class=added, stock_class=stock
+    )
     name = f'{added.__name__}Of{stock.__name__}'
     return new_class(name, (added, stock), {}, lambda body: body.update(facts))
-
-
-def _stock_class(model: nn.Module) -> type:
-    return type(model).__bases__[1]
 
 
 def _assemble(added: type, stock: type) -> object:

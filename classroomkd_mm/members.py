@@ -74,9 +74,9 @@ def joined(
     view = _view(preprocessor, mentor.network, mentor.config, bridge, arrives)
     mentor = replace(mentor, view=view.moved(lambda tensor: tensor.to(gain)))
     bridge = bridge.joined(metainfo).moved(lambda tensor: tensor.to(gain.device))
-    for words in adaptations((mentor, bridge)):
-        if words not in adaptations(member):
-            _log(f'mentor {mentor.name!r}: {words}')
+    told, now = adaptations(member), adaptations((mentor, bridge))
+    if now != told:
+        _log(f'mentor {mentor.name!r} on this data set: adapted {", ".join(now) or "nothing"}')
     return mentor, bridge
 
 

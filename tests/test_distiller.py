@@ -522,3 +522,128 @@ def test_a_weight_for_all_samples_is_exact_whatever_the_loss(build, demo_config,
     data = model.data_preprocessor(batch(), True)
     want = weight * stock(**data, mode='loss')['loss_kpt']
     torch.testing.assert_close(model(**data, mode='loss')['loss_task_kpt'], want)
+
+
+def test_a_file_of_the_backbone_alone_is_the_students_init_cfg(build, demo_config, tmp_path):
+    backbone = {k: v for k, v in build().state_dict().items() if k.startswith('backbone.')}
+    backbone = {key: torch.full_like(value, 0.25) for key, value in backbone.items()}
+    torch.save(dict(state_dict=backbone), tmp_path / 'backbone.pth')
+    student = demo_config('classroom').model.student
+    student.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))
+    model = build(student=student)  # initialises it
+    assert (model.backbone.conv1.weight == 0.25).all() and model.is_init
+    assert (model.student.backbone.conv1.weight == 0.25).all()
+
+
+def test_hooks_of_the_student_are_of_what_they_are_on(build, demo_config):
+    """A hook that is handed the module keeps only a weak reference to it."""
+    from mmpose.models import TopdownPoseEstimator
+
+    @ROOT_MODELS.register_module(force=True)
+    class Listening(TopdownPoseEstimator):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            self.register_load_state_dict_pre_hook(self.heard)
+
+        def heard(self, module, *args):
+            module.seen_by = (self, module)
+
+    student = demo_config('classroom').model.student
+    model = build(student=dict(student, type='Listening'))
+    view, weights = model.student, model.state_dict()
+    alone, plain = copy.deepcopy(view), model.export()
+    del model
+    for each in (view, alone, plain):
+        each.load_state_dict(weights)
+        assert each.seen_by == (each, each)
+
+
+def test_what_is_compiled_is_not_the_students(build):
+    import pickle
+
+    model, data = build(), batch()
+    model.train_step = torch.compile(model.train_step, backend='eager')
+    model.forward = torch.compile(model.forward, backend='eager')
+    for student in (model.student, model.export()):
+        assert not {'train_step', 'forward'} & set(vars(student))
+        ready = student.data_preprocessor(copy.deepcopy(data), True)
+        assert list(student(**ready, mode='loss')) == ['loss_kpt']
+    assert b'classroomkd' not in pickle.dumps(model.export())
+    assert 'train_step' not in vars(copy.deepcopy(model))
+
+
+def test_a_student_with_an_attribute_of_the_classrooms_is_refused(build, demo_config):
+    from mmpose.models import TopdownPoseEstimator
+
+    @ROOT_MODELS.register_module(force=True)
+    class WithTask(TopdownPoseEstimator):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            self.task = 'pose'
+
+    student = demo_config('classroom').model.student
+    with pytest.raises(ValueError, match='student=WithTask has attributes of its own called task'):
+        build(student=dict(student, type='WithTask'))
+
+
+def test_a_student_with_its_own_way_to_be_copied(build, demo_config):
+    import threading
+
+    from mmpose.models import TopdownPoseEstimator
+
+    @ROOT_MODELS.register_module(force=True)
+    class Locked(TopdownPoseEstimator):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            self.lock = threading.Lock()
+
+        def __getstate__(self):
+            return {key: value for key, value in vars(self).items() if key != 'lock'}
+
+    @ROOT_MODELS.register_module(force=True)
+    class ByHand(TopdownPoseEstimator):
+        def __deepcopy__(self, memo):
+            made = type(self).__new__(type(self))
+            made.__dict__.update(copy.deepcopy(dict(vars(self), members=None), memo))
+            return made
+
+    student = demo_config('classroom').model.student
+    inputs = torch.rand(2, 3, 64, 48)
+    for kind in ('Locked', 'ByHand'):
+        model = build(student=dict(student, type=kind)).eval()
+        torch.testing.assert_close(copy.deepcopy(model)(inputs), model(inputs))
+    locked = build(student=dict(student, type='Locked')).export()
+    assert not hasattr(locked, 'lock') and type(locked).__name__ == 'Locked'
+
+
+def test_a_class_changed_once_more_still_knows_its_student(build):
+    model = build()
+    kind = type(model)
+    model.__class__ = type('Wrapped', (kind,), {})
+    assert type(model.export()).__name__ == 'TopdownPoseEstimator'
+    assert type(copy.deepcopy(model)) is kind
+
+
+def test_a_loss_of_ones_own_sees_heatmaps_of_their_true_size_from_the_start(build):
+    from classroomkd_mm.parts import DistillLoss
+
+    @MODELS.register_module(force=True)
+    class ByRows(DistillLoss):
+        def distance(self, student, mentors, weight, tau, tau_s, target):
+            return student.unflatten(-1, (32, 24)).softmax(-1).mean() + weight.sum()
+
+    assert 'loss_distill' in lesson(build(distill_loss=dict(type='ByRows')), batch())
+
+
+def test_a_part_that_cannot_be_copied_is_rehearsed_itself(build):
+    import threading
+
+    from classroomkd_mm.parts import FixedMentoring
+
+    @MODELS.register_module(force=True)
+    class Holding(FixedMentoring):
+        def __init__(self):
+            super().__init__(tau=2.0)
+            self.lock = threading.Lock()
+
+    assert build(mentoring=dict(type='Holding')).mentoring.lock

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.hooks.checkpoint_hook import CheckpointHook
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
 
@@ -16,14 +15,17 @@ from ..registry import HOOKS
 from ..runs import same_random_state
 from .classroom_hook import distiller_of
 
-# Beside MMEngine's own: errors in pixels, millimetres or shares of a length.
-ERRORS = ('nme', 'epe', 'mpjpe', 'mrrpe', 'error')
+# Which metrics are better when they are larger, and which when smaller, by what their names hold.
+LARGER = ('acc', 'top', 'auc', 'precision', 'recall', 'f1', 'pck', 'ap', 'ar')
+SMALLER = ('loss', 'error', 'nme', 'epe', 'mpjpe', 'mrrpe', 'mae', 'mse')
 
 
-def is_error(metric: str) -> bool:
-    """Whether a metric is better when it is smaller, by its name as MMEngine's hooks do."""
-    keys = (*CheckpointHook._default_less_keys, *ERRORS)
-    return any(key in metric.split('/')[-1].lower() for key in keys)
+def better(metric: str) -> Optional[str]:
+    """Which of 'larger' and 'smaller' is better of a metric; None where its name does not say."""
+    name = metric.split('/')[-1].lower()
+    if any(key in name for key in SMALLER):
+        return 'smaller'
+    return 'larger' if any(key in name for key in LARGER) else None
 
 
 @HOOKS.register_module()
@@ -114,10 +116,10 @@ class MentorEvalHook(Hook):
                 'reports no single number'
             )
         lower = setting == 'min_metric'
-        if is_error(metric) == lower:
-            better, other = ('smaller', 'max_metric') if lower else ('larger', 'min_metric')
+        wrong, other = ('smaller', 'max_metric') if lower else ('larger', 'min_metric')
+        if better(metric) == wrong:
             raise ValueError(
-                f'MentorEvalHook.{setting}={bound}: {metric} is better when it is {better}; use '
+                f'MentorEvalHook.{setting}={bound}: {metric} is better when it is {wrong}; use '
                 f'{other}'
             )
         value = metrics[metric]

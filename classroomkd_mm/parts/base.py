@@ -123,7 +123,8 @@ class DistillLoss(Part):
         loss_weight: The paper's lambda.
 
     Attributes:
-        sharpness: What turns a heatmap's values into natural logits for this loss.
+        sharpness: What turns a heatmap's values into natural logits for this loss. (A heatmap is
+            ``D = H * W`` places, row by row.)
         compares_values: Whether it compares outputs themselves, and not the distributions that
             they stand for: it is then refused where heatmaps would meet SimCC vectors.
     """

@@ -120,7 +120,11 @@ def _level_scores(mentors: int, keypoints: int, has_target: bool) -> Scores:
 def _try(part: Part, *args: object) -> Any:
     """What a copy of a part gives: whatever it counts or remembers starts with the real lessons."""
     try:
-        return copy.deepcopy(part)(*args)
+        part = copy.deepcopy(part)
+    except TypeError:
+        pass  # what holds a lock or a file cannot be copied: it is asked itself
+    try:
+        return part(*args)
     except (TypeError, ValueError):  # a part's own sentence
         raise
     except Exception as error:  # an outsider's part: whatever it raises, its name must be said

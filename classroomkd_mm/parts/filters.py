@@ -1,6 +1,6 @@
 """Knowledge filters: they turn scores into a lesson plan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Optional
 
 import torch
@@ -65,7 +65,7 @@ class KnowledgeFilter(Filter):
         """Plan the lesson for ``scores`` of one student and M mentors."""
         per_sample = sample_score(scores.values, scores.judged)
         compared, rival = self._compared(scores, per_sample)
-        ranks, rival = self._ranked(compared, rival, self._counts(scores))
+        ranks, rival = _ranked(self._ranks, compared, rival, self._counts(scores))
         active = active_mentors(ranks, self.strict, rival)
         if self.min_score is not None:
             active = active & scores.right(per_sample, self.min_score)
@@ -83,36 +83,52 @@ class KnowledgeFilter(Filter):
         if self.granularity == 'keypoint':
             return torch.where(scores.judged, scores.values, 0), None
         counts = scores.counts
-        rival = None if counts is None else sample_score(scores.values[:1], scores.taught)
+        rival = _rival(scores)
         if self.granularity == 'sample':
             return per_sample, rival
         if counts is None or rival is None:
             return batch_score(per_sample, scores.geometric), None
         everywhere = torch.cat([torch.ones_like(counts[:1]), counts])
-        return (
-            batch_score(per_sample, scores.geometric, everywhere),
-            batch_score(rival, scores.geometric, counts),
-        )
-
-    def _ranked(
-        self, compared: Tensor, rival: Optional[Tensor], counts: Optional[Tensor]
-    ) -> tuple[Tensor, Optional[Tensor]]:
-        """Ranks ``(1 + M, N, K')``; where mentors know less than all, each in a class of its own.
-
-        In mentor m's class the student has the score that it reaches on what m knows.
-        """
-        ranks = self._ranks(compared, counts)
-        if rival is None:
-            return ranks, None
-        mentors = compared[1:, None].expand(-1, len(rival), *rival.shape[1:])
-        classes = self._ranks(torch.cat([rival[None], mentors]), counts)
-        own = classes[1:].diagonal(dim1=0, dim2=1).movedim(-1, 0)
-        return torch.cat([ranks[:1], own]), classes[0]
+        whole = batch_score(per_sample, scores.geometric, everywhere)
+        part = batch_score(rival, scores.geometric, counts)
+        # It is repeated for each sample: also for one that a mentor has no part in.
+        return torch.where(everywhere, whole, 0), torch.where(counts, part, 0)
 
     def _ranks(self, scores: Tensor, counts: Optional[Tensor]) -> Tensor:
         if self.ranking == 'ordinal':
             scores = ordinal_positions(scores, counts)
         return member_ranks(scores, self.decimals, None if counts is None else counts.sum(0))
+
+
+def _ranked(
+    rank: Callable[[Tensor, Optional[Tensor]], Tensor],
+    compared: Tensor,
+    rival: Optional[Tensor],
+    counts: Optional[Tensor],
+) -> tuple[Tensor, Optional[Tensor]]:
+    """Ranks ``(1 + M, N, K')``; where mentors know less than all, each in a class of its own.
+
+    In mentor m's class the student has the score that it reaches on what m knows: its ranks there
+    are the second result.
+
+    Args:
+        rank: Of scores ``(1 + M, ...)`` and of who counts, the ranks.
+        compared: Scores ``(1 + M, N, K')``.
+        rival: The student's on what each mentor knows ``(M, N, K')``, None where that is all.
+        counts: bool ``(M, N, K')``, None where everybody counts.
+    """
+    ranks = rank(compared, counts)
+    if rival is None:
+        return ranks, None
+    mentors = compared[1:, None].expand(-1, len(rival), *rival.shape[1:])
+    classes = rank(torch.cat([rival[None], mentors]), counts)
+    own = classes[1:].diagonal(dim1=0, dim2=1).movedim(-1, 0)
+    return torch.cat([ranks[:1], own]), classes[0]
+
+
+def _rival(scores: Scores) -> Optional[Tensor]:
+    """The student's score on what each mentor knows ``(M, N, 1)``; None where that is all."""
+    return None if scores.known is None else sample_score(scores.values[:1], scores.taught)
 
 
 @MODELS.register_module()
@@ -144,11 +160,15 @@ def _everyone(scores: Scores, weight: Tensor, task_weight: float = 1.0) -> Lesso
     """A lesson in which every mentor is active that knows something of the sample."""
     counts = scores.counts
     per_sample = sample_score(scores.values, scores.judged)
-    ranks = member_ranks(per_sample, count=None if counts is None else counts.sum(0))
+    ranks, rival = _ranked(_plain_ranks, per_sample, _rival(scores), counts)
     active = torch.ones_like(weight, dtype=torch.bool)
     if counts is not None:
         active, weight = active & counts, weight * counts
-    return Lesson(active, weight, ranks, torch.full_like(ranks[0, :, 0], task_weight))
+    return Lesson(active, weight, ranks, torch.full_like(ranks[0, :, 0], task_weight), rival)
+
+
+def _plain_ranks(scores: Tensor, counts: Optional[Tensor]) -> Tensor:
+    return member_ranks(scores, count=None if counts is None else counts.sum(0))
 
 
 @MODELS.register_module()

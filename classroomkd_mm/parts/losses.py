@@ -20,7 +20,7 @@ class KLDistillLoss(DistillLoss):
     Args:
         loss_weight: The paper's lambda.
         beta: What heatmaps are multiplied by to be natural logits. They peak near 1: at ``beta=1``
-            their softmax is almost flat and the temperature has no effect. No effect on classes.
+            their softmax is almost flat and the temperature has no effect. 1 for classes.
         anchor: Weight of one more KL with the first mentor, at temperature 1 and whatever the
             filter says: 1 in the authors' homogeneous form.
 

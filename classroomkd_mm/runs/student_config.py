@@ -55,7 +55,7 @@ def _imports(cfg: Config) -> Optional[dict[str, Any]]:
     named = custom.get('imports') or []
     named = [named] if isinstance(named, str) else named
     if not _needs_package(cfg.to_dict()):
-        named = [name for name in named if name != PACKAGE]
+        named = [name for name in named if name.split('.')[0] != PACKAGE]
     return {**custom, 'imports': list(named)} if named else None
 
 

@@ -6,6 +6,7 @@ import torch
 
 from classroomkd_mm import (
     AdaptiveMentoring,
+    ConfidenceFilter,
     FixedMentoring,
     KLDistillLoss,
     KnowledgeFilter,
@@ -160,3 +161,46 @@ def test_a_misspelt_part_is_named_with_its_setting_and_the_nearest():
         build_part(dict(type='zzz'), Scorer)
     with pytest.raises(TypeError, match=r"scorer='OKSScorer' must be a dict\(type=...\)"):
         build_part('OKSScorer', Scorer)
+
+
+# Mentors that know a part: three keypoints; a knows all, b the last only
+
+
+def partly(values, labelled, known):
+    return Scores(torch.tensor(values), torch.tensor(labelled), known=torch.tensor(known))
+
+
+@pytest.mark.parametrize('ranking', ['score', 'ordinal'])
+@pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
+def test_in_a_sample_of_which_it_knows_nothing_a_mentor_has_no_part(granularity, ranking):
+    """Beside a sample of which it knows something; the others rank as in a room without it."""
+    given = partly(
+        [
+            [[0.2, 0.4, 0.3], [0.2, 0.4, 0.9]],
+            [[0.5, 0.7, 0.6], [0.1, 0.3, 0.2]],
+            [[0.9, 0.9, 0.8], [0.9, 0.9, 0.8]],
+        ],
+        [[True, True, True], [True, True, False]],
+        [[True, True, True], [False, False, True]],
+    )
+    rule = KnowledgeFilter(granularity, ranking=ranking)
+    lesson = rule(given)
+    assert not lesson.active[1, 1].any() and not lesson.weight[1, 1].any()
+    assert not lesson.ranks[2, 1].any()
+    alone = rule(Scores(given.values[:2], given.labelled))
+    torch.testing.assert_close(lesson.ranks[:2, 1], alone.ranks[:, 1])
+    torch.testing.assert_close(lesson.weight[0, 1], alone.weight[0, 1])
+
+
+@pytest.mark.parametrize('rule', [UniformFilter(), ConfidenceFilter()])
+def test_without_a_filter_temperatures_compare_on_what_a_mentor_knows(rule):
+    """The student has 0.5 on what b knows, b 0.4: behind, however bad the student is elsewhere."""
+    given = partly(
+        [[[0.1, 0.1, 0.5]], [[0.4, 0.4, 0.4]], [[0.0, 0.0, 0.4]]],
+        [[True, True, True]],
+        [[True, True, True], [False, False, True]],
+    )
+    lesson = rule(given)
+    tau = AdaptiveMentoring(2.0)(lesson).flatten()
+    mean = (0.1 + 0.1 + 0.5) / 3
+    torch.testing.assert_close(tau, torch.tensor([1 + 2 * (0.4 - mean) / 0.4, 1.0]))

@@ -474,3 +474,37 @@ def test_a_loss_that_does_not_fit_the_head_is_named(demo_config):
     cfg.student.head.loss = dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=40)
     with pytest.raises(ValueError, match='student.head.loss=KeypointOHKMMSELoss does not fit the'):
         MODELS.build(cfg)
+
+
+@pytest.mark.parametrize(
+    'flips, known', [(None, True), ('coco', True), ('posetrack18', False), ('shuffled', True)]
+)
+def test_a_converted_part_of_a_combined_set_is_not_the_set(packed, demo_config, flips, known):
+    """PoseTrack18 has 17 keypoints, too; CombinedDataset tells samples its own left and right."""
+    from classroomkd_mm.tasks.pose.keypoints import published_metainfo
+
+    distiller = MODELS.build(demo_config('classroom').model)
+    data = packed()
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(flip_indices=[1, 2, 0, *range(3, 17)]))  # of no data set
+        if flips in (None, 'coco', 'posetrack18'):
+            name = 'coco' if flips is None else flips
+            sample.set_metainfo(dict(dataset_name=name))
+            pairs = published_metainfo('coco')['flip_indices']
+            sample.set_metainfo(dict(flip_indices=pairs if flips else ()))
+    found = distiller.task.find_metainfo(data['data_samples'])
+    assert bool(found) == known
+
+
+def test_a_data_set_without_keypoint_names_is_asked_for_them_where_they_are_needed(demo_config):
+    coco = names_in_config(demo_config('alone'))
+    theirs = demo_config('mentor_small').model
+    for names, needed in ((None, False), (coco[::-1], True)):
+        cfg = demo_config('classroom').model
+        cfg.mentors = [mentor('m', theirs, **(dict(keypoints=names) if names else {}))]
+        ((_, bridge),) = MODELS.build(cfg).members
+        if needed:
+            with pytest.raises(ValueError, match="metainfo names no keypoints, and mentors' are"):
+                bridge.joined({})
+        else:
+            assert bridge.joined({}).index is None

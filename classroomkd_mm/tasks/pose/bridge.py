@@ -108,8 +108,8 @@ class PoseBridge(Bridge):
         Raises:
             ValueError: Where they share too few.
         """
-        ours = names_of(metainfo)
-        if self.keypoints is None or list(self.keypoints) == ours:
+        ours = None if self.keypoints is None else names_of(metainfo)
+        if self.keypoints is None or ours is None or list(self.keypoints) == ours:
             return replace(self, index=None, known=None)
         index, known = join_keypoints(self.keypoints, ours)
         if sum(known) < self.min_shared:

@@ -33,7 +33,16 @@ def join_keypoints(theirs: Sequence[str], ours: Sequence[str]) -> tuple[list[int
 
 
 def names_of(metainfo: Mapping[str, Any]) -> list[str]:
-    """Keypoint names, in order, of a parsed metainfo."""
+    """Keypoint names, in order, of a parsed metainfo.
+
+    Raises:
+        ValueError: Where it has none.
+    """
+    if 'keypoint_id2name' not in metainfo:
+        raise ValueError(
+            "the data set's metainfo names no keypoints, and mentors' are joined by name: give it "
+            'one (metainfo=dict(from_file=...))'
+        )
     return [metainfo['keypoint_id2name'][i] for i in range(len(metainfo['keypoint_id2name']))]
 
 

@@ -54,6 +54,8 @@ class PoseTask(Task[PoseTruth]):
             )
         self.sizes = _sizes(head.decoder)
         self.keypoints = head.out_channels
+        width, height = self.readout.size
+        self.places = width if isinstance(self.readout, SimCCReadout) else width * height
         self.student_metainfo: Metainfo | None = getattr(student, 'metainfo', None)
         self.loss_name = type(head.loss_module).__name__
         self.takes_weights = self._takes_weights(head)
@@ -158,7 +160,7 @@ class PoseTask(Task[PoseTruth]):
         """The student's own metainfo, or MMPose's for the data set that all samples name.
 
         Empty where they name none that MMPose knows, several, or one of other keypoints: a part of
-        a CombinedDataset says its own name, and its keypoints have been converted.
+        a CombinedDataset says its own name, and its keypoints have been converted to the whole's.
         """
         if self.student_metainfo is not None:
             return self.student_metainfo
@@ -166,7 +168,8 @@ class PoseTask(Task[PoseTruth]):
         if len(names) > 1 or None in names:
             return {}
         metainfo = published_metainfo(str(names.pop()))
-        return metainfo if len(metainfo.get('keypoint_id2name', ())) == self.keypoints else {}
+        own = len(metainfo.get('keypoint_id2name', ())) == self.keypoints
+        return metainfo if own and not _converted(data_samples[0].metainfo, metainfo) else {}
 
     def check_filter(self, knowledge_filter: Filter) -> None:
         """Refuse per-sample task weights where the head's loss cannot take them.
@@ -199,3 +202,10 @@ def _sizes(codec: BaseKeypointCodec) -> tuple[Size, Size]:
     """(w, h) of a codec's input, and what its decoder takes for the crop's."""
     width, height = codec.input_size
     return (int(width), int(height)), crop_extent(codec)
+
+
+def _converted(meta: Mapping[str, Any], metainfo: Metainfo) -> bool:
+    """Whether a sample's left and right are not those of the data set that it names."""
+    flips = list(meta.get('flip_indices', ()))
+    pairs = all(flips[flips[i]] == i for i in range(len(flips)))  # made-up samples may have none
+    return bool(flips) and pairs and flips != list(metainfo['flip_indices'])
