@@ -37,6 +37,7 @@ CLASSROOM = frozenset(
         'members',
         'mentors',
         'scorer',
+        'scorer_is_default',
         'knowledge_filter',
         'mentoring',
         'distill_loss',
@@ -102,6 +103,7 @@ class ClassroomDistiller(StudentInPlace):
             distill_loss=loss,
         )
         self.__dict__.update(task=task, members=build_members(self, task, mentors), **parts)
+        self.scorer_is_default = scorer is None
         self._check_parts()
         if knowledge_filter is None and self.members:
             MMLogger.get_current_instance().info(
@@ -240,6 +242,10 @@ class ClassroomDistiller(StudentInPlace):
 
     def _join(self, metainfo: Metainfo, arrives: str | None = None) -> None:
         self.task.metainfo = metainfo
+        better = self.task.better_scorer(metainfo) if self.scorer_is_default else None
+        if better is not None:
+            self.scorer = build_part(better, Scorer)
+            MMLogger.get_current_instance().info(f'scorer is not set: these data take {better}')
         self.members = tuple(
             joined(member, self.data_preprocessor, metainfo, arrives) for member in self.members
         )

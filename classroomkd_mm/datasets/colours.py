@@ -1,7 +1,9 @@
 """In which order a data set's colours arrive: what a preprocessor does to them is not enough."""
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Optional
+
+from .wrappers import get, inner_sets
 
 # Their pictures are stored as arrays; OpenCV reads files as BGR.
 RGB_ARRAYS = {'CIFAR10', 'CIFAR100'}
@@ -17,24 +19,16 @@ def colour_order(dataset: object) -> Optional[str]:
     Returns:
         'rgb', 'bgr', or None where it cannot be told.
     """
-    while True:
-        inner = _get(dataset, 'dataset') or next(iter(_get(dataset, 'datasets') or ()), None)
-        if inner is None:
-            break
-        dataset = inner
+    dataset = next(inner_sets(dataset))
     order = 'rgb' if RGB_ARRAYS & _names(dataset) else None
-    pipeline = _get(dataset, 'pipeline') or ()
+    pipeline = get(dataset, 'pipeline') or ()
     for step in getattr(pipeline, 'transforms', pipeline):
         names = _names(step)
-        if names & LOADERS or ('PILToNumpy' in names and _get(step, 'to_bgr')):
+        if names & LOADERS or ('PILToNumpy' in names and get(step, 'to_bgr')):
             order = 'bgr'
-        elif 'NumpyToPIL' in names and _get(step, 'to_rgb'):
+        elif 'NumpyToPIL' in names and get(step, 'to_rgb'):
             order = 'rgb'
     return order
-
-
-def _get(thing: object, key: str) -> Any:
-    return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)
 
 
 def _names(thing: object) -> set[str]:

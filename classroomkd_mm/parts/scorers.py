@@ -58,8 +58,9 @@ class OKSScorer(Scorer[PoseTruth]):
         """
         if truth.area is None:
             raise ValueError(
-                "scorer=OKSScorer needs each person's area and the data set has none "
-                "(no 'area' in its annotations); use scorer=dict(type='PCKScorer', ...)"
+                "scorer=OKSScorer needs each person's area or box, and the samples have neither "
+                "(no 'area' in its annotations; meta_keys without raw_ann_info, input_size or "
+                "input_scale); use scorer=dict(type='PCKScorer', ...)"
             )
         sigmas = self.sigmas if self.sigmas is not None else metainfo.get('sigmas')
         if sigmas is None or len(sigmas) != guesses.shape[-2]:

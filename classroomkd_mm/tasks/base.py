@@ -181,6 +181,10 @@ class Task(ABC, Generic[Truth]):
         rows = [everything if each is None else each for each in known]
         return replace(scores, known=torch.stack(rows))
 
+    def better_scorer(self, metainfo: Metainfo) -> dict[str, Any] | None:
+        """A scorer to take instead of the default for such data; None where the default fits."""
+        return None
+
     def check_scorer(self, scorer: Scorer[Any]) -> None:
         """Refuse another task's scorer.
 

@@ -7,13 +7,15 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from ...parts import DistillLoss, Filter, Metainfo, Scorer
+from ...parts import DistillLoss, Filter, Metainfo, OKSScorer, Scorer
 from ...registry import TASKS
 from ...structures import PoseTruth, Reading
 from ..base import Bridge, NetworkConfig, Samples, Task
 from ..heads import Output, replayed, reweighted, takes_weights
+from .areas import BOX_SHARE, faults
 from .bridge import PoseBridge, Size, crop_of
 from .keypoints import names_in_config, published_metainfo
 from .readouts import SimCCReadout, crop_extent, has_stages, readout_of
@@ -150,11 +152,27 @@ class PoseTask(Task[PoseTruth]):
     def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
         """Score the first sample's truth itself, so that what the data lack shows before training.
 
+        Says once how many people have no usable area, which an OKSScorer reckons from their boxes.
+
         Raises:
             ValueError: The scorer's.
         """
         truth = self.ground_truth([dataset[0]['data_samples']], torch.device('cpu'))
         scorer(truth.keypoints[None], truth, self.metainfo)
+        if isinstance(scorer, OKSScorer):
+            found, people = faults(dataset)
+            if found:
+                kinds = ', '.join(f'{count} {kind}' for kind, count in sorted(found.items()))
+                MMLogger.get_current_instance().warning(
+                    f'{sum(found.values())} of {people} people have no usable area ({kinds}): '
+                    f'OKSScorer takes {BOX_SHARE} of their boxes, as CocoMetric(use_area=False)'
+                )
+
+    def better_scorer(self, metainfo: Metainfo) -> dict[str, Any] | None:
+        """PCK where the data set has no sigmas for OKS."""
+        sigmas = metainfo.get('sigmas')
+        missing = sigmas is None or len(sigmas) != self.keypoints
+        return dict(type='PCKScorer', thr=0.2, norm='bbox') if metainfo and missing else None
 
     def find_metainfo(self, data_samples: Samples) -> Metainfo:
         """The student's own metainfo, or MMPose's for the data set that all samples name.

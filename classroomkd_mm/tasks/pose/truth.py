@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ...structures import PoseTruth
+from .areas import area_of
 from .readouts import Readout, SimCCReadout
 
 
@@ -23,9 +24,10 @@ def ground_truth(data_samples: Sequence[Any], readout: Readout, device: torch.de
     instances = [sample.gt_instances for sample in data_samples]
     weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in data_samples])
     ratio = _stack([_pixel_ratio(m) for m in meta], device)
-    area = _stack([(m.get('raw_ann_info') or {}).get('area') for m in meta], device)
+    boxes = [_box_size(instance.get('bboxes')) for instance in instances]
+    area = _stack([area_of(m, box) for m, box in zip(meta, boxes)], device)
     head = _stack([instance.get('head_size') for instance in instances], device)
-    bbox = _stack([_box_size(instance.get('bboxes')) for instance in instances], device)
+    bbox = _stack(boxes, device)
     return PoseTruth(
         keypoints=_true_keypoints(data_samples, readout, device),
         labelled=weights.to(device) > 0,
