@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...parts import Metainfo
 from ...structures import Answer, Reading, Resize
 from ..base import Bridge, Samples
-from .keypoints import join_keypoints, names_of
+from .keypoints import Keypoints
 from .readouts import Readout
 
 if TYPE_CHECKING:
@@ -86,8 +86,9 @@ class PoseBridge(Bridge):
         readout: How its output is read in the student's input space.
         target: The student's own readout.
         crop: What it is shown.
-        keypoints: Names of its keypoints, None where they are the student's.
-        min_shared: With fewer in common with the data set it is refused.
+        count: How many keypoints the student has.
+        keypoints: What is known of its own.
+        min_shared: With fewer in common with the data set it is refused; at most 5 if None.
         as_many: Whether it has as many keypoints as the student.
         index: Where each of the student's keypoints is among its own; None if equal.
         known: Which of the student's keypoints it has, bool ``(K,)``; None if all.
@@ -96,8 +97,9 @@ class PoseBridge(Bridge):
     readout: Readout
     target: Readout
     crop: Crop
-    keypoints: tuple[str, ...] | None = None
-    min_shared: int = 5
+    count: int
+    keypoints: Keypoints
+    min_shared: int | None = None
     as_many: bool = True
     index: Tensor | None = None
     known: Tensor | None = None
@@ -108,16 +110,24 @@ class PoseBridge(Bridge):
         Raises:
             ValueError: Where they share too few.
         """
-        ours = None if self.keypoints is None else names_of(metainfo)
-        if self.keypoints is None or ours is None or list(self.keypoints) == ours:
+        found = self.keypoints.join(metainfo, self.count)
+        if found is None:
             return replace(self, index=None, known=None)
-        index, known = join_keypoints(self.keypoints, ours)
-        if sum(known) < self.min_shared:
+        index, known = found
+        least = min(5, self.count) if self.min_shared is None else self.min_shared
+        if sum(known) < least:
+            hint = ''
+            if self.keypoints.numbered:
+                hint = (
+                    f'; its keypoints are numbered, not named, and of {self.keypoints.data_set!r}: '
+                    'say which are which by keypoints={its name: ours} or [(its place, our place)]'
+                )
             raise ValueError(
-                f'mentor {self.name!r} shares {sum(known)} of the {len(ours)} keypoints with the '
-                f'data set, fewer than min_shared_keypoints={self.min_shared}'
+                f'mentor {self.name!r} shares {sum(known)} of the {len(known)} keypoints with the '
+                f'data set, fewer than min_shared_keypoints={least}{hint}'
             )
-        words = f'{sum(known)} of {len(ours)} keypoints by name'
+        how = 'by name' if self.keypoints.pairs is None else 'by place'
+        words = f'{sum(known)} of {len(known)} keypoints {how}'
         return replace(
             self,
             index=torch.tensor(index),

@@ -17,7 +17,7 @@ from ..base import Bridge, NetworkConfig, Samples, Task
 from ..heads import Output, replayed, reweighted, takes_weights
 from .areas import BOX_SHARE, faults
 from .bridge import PoseBridge, Size, crop_of
-from .keypoints import names_in_config, published_metainfo
+from .keypoints import Keypoints, published_metainfo
 from .readouts import SimCCReadout, crop_extent, has_stages, readout_of
 from .truth import ground_truth
 
@@ -96,8 +96,9 @@ class PoseTask(Task[PoseTruth]):
         who = f'mentor {name!r}'
         readout_of(network, who)  # before anything else is asked of its head
         head: BaseHead = network.head
-        names = settings.get('keypoints') or names_in_config(config)
-        if head.out_channels != self.keypoints and names is None:
+        keypoints = Keypoints.of(settings.get('keypoints'), config, head.out_channels, who)
+        nameless = keypoints.names is None and keypoints.pairs is None
+        if head.out_channels != self.keypoints and nameless:
             raise ValueError(
                 f'{who} has {head.out_channels} keypoints, the student {self.keypoints}; join them '
                 'with keypoints=[its keypoint names]'
@@ -114,8 +115,9 @@ class PoseTask(Task[PoseTruth]):
             readout=readout,
             target=self.readout,
             crop=crop,
-            keypoints=None if names is None else tuple(names),
-            min_shared=settings.get('min_shared_keypoints', 5),
+            count=self.keypoints,
+            keypoints=keypoints,
+            min_shared=settings.get('min_shared_keypoints'),
             as_many=head.out_channels == self.keypoints,
         )
 
