@@ -1,16 +1,18 @@
 """Turn a CIFAR checkpoint of the distillation literature into one of MMPretrain's classifier."""
 
+from __future__ import annotations
+
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
 
 import torch
 from mmengine.registry import MODELS, DefaultScope
-from torch import Tensor
+from torch import Tensor, nn
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
-from classroomkd_mm.mentors.checkpoint import load_matching, read_checkpoint
+from classroomkd_mm.mentors.checkpoint import load_matching, read_checkpoint, weights_in
+from classroomkd_mm.mentors.prefixes import fitting
 
 EXAMPLES = """example:
   python tools/convert_cifar_checkpoint.py resnet56 ckpt_epoch_240.pth mentors/resnet56.pth
@@ -19,7 +21,7 @@ then, as a mentor of a CIFAR-100 student:
        checkpoint='mentors/resnet56.pth')"""
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
@@ -31,24 +33,27 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--trusted',
         action='store_true',
         help='read src with all that pickle allows, running the code that it may carry (some of\n'
-        "the literature's files hold their command line as well)",
+        "the literature's files are whole networks, or hold an optimiser as well)",
     )
     return parser.parse_args(argv)
 
 
-def literature_weights(path: Path, trusted: bool = False) -> dict[str, Tensor]:
+def literature_weights(path: Path, trusted: bool = False) -> Mapping[str, Tensor]:
     """The weights under 'model', 'state_dict' or 'net', or the file's whole content.
 
     Raises:
         ValueError: Where there are none.
     """
-    content = read_checkpoint(path, 'src', trusted)
-    if isinstance(content, dict):
-        for key in ('model', 'state_dict', 'net'):
-            content = content.get(key, content)
-        if content and all(isinstance(value, Tensor) for value in content.values()):
-            return content
-    raise ValueError(f"src={str(path)!r} holds no weights under 'model', 'state_dict' or 'net'")
+    weights = weights_in(read_checkpoint(path, 'src', trusted))
+    if weights is None:
+        raise ValueError(f"src={str(path)!r} holds no weights under 'model', 'state_dict' or 'net'")
+    return weights
+
+
+def build(name: str, classes: int = 100) -> nn.Module:
+    """MMPretrain's classifier of a network."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return MODELS.build(cifar_classifier(name, num_classes=classes))
 
 
 def convert(name: str, src: Path, dst: Path, trusted: bool = False) -> None:
@@ -57,17 +62,23 @@ def convert(name: str, src: Path, dst: Path, trusted: bool = False) -> None:
     Raises:
         ValueError: Where they do not: another network, or one of another width.
     """
-    weights = literature_to_ours(name, literature_weights(src, trusted))
+
+    def ours(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        # With a prefix it is none of ours: whose it is, and that it is taken off, is said below.
+        wrapped = any(key.startswith('module.') for key in weights)
+        return weights if wrapped else literature_to_ours(name, dict(weights))
+
+    what = f'src={str(src)!r}, read as {name},'
+    weights, said = fitting(build(name), literature_weights(src, trusted), what, ours)
     classes = weights['head.fc.weight'].shape[0] if 'head.fc.weight' in weights else 100
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(cifar_classifier(name, num_classes=classes))
-    load_matching(model, weights, f'src={str(src)!r}, read as {name},')
+    model = build(name, classes)
+    load_matching(model, weights, what)
     dst.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict=model.state_dict(), meta=dict(network=name)), dst)
-    print(f'{name} with {classes} classes written to {dst}')
+    print(f'{name} with {classes} classes written to {dst}' + (f'; {said}' if said else ''))
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
     try:

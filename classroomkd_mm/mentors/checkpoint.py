@@ -1,46 +1,39 @@
 """Loading a mentor's weights: safely, and all of them or none."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable, Optional, Protocol, Union, cast
+from typing import Protocol
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from .download import fetch
+from .harmless import CAN_ALLOW, harmless_allowed, settled
+from .prefixes import NAMES, SHOWN_KEYS, fitting
 
-SHOWN_KEYS = 5
-PREFIXES = ('module.', 'student.', 'architecture.', 'teacher.', 'model.', 'backbone.')
-Safe = Union[Callable[..., object], tuple[Callable[..., object], str]]  # as torch lists them
-
-
-def _rebuilder(value: object) -> Safe:
-    """What pickle makes a numpy value with; numpy 2 has it elsewhere than numpy 1."""
-    return cast(Safe, value.__reduce__()[0])
-
-
-# What checkpoints of MMEngine's runner hold beside tensors: log histories, of numpy values. Their
-# methods are pickled as `getattr`; what it gives is not run, only what is listed here is.
-NUMPY_TYPES: list[Safe] = [
-    *(type(np.dtype(code)) for code in '?bBhHiIlLqQefd'),
-    type(np.dtype('U1')),
-]
-RUNNER_TYPES: list[Safe] = [
-    HistoryBuffer,
-    getattr,
-    np.ndarray,
-    np.dtype,
-    _rebuilder(np.array(0)),
-    _rebuilder(np.float64(0)),
-    *NUMPY_TYPES,
-]
-CAN_ALLOW = hasattr(torch.serialization, 'safe_globals')  # since torch 2.5
-if CAN_ALLOW:  # without these MMEngine warns of its own files
-    torch.serialization.add_safe_globals(NUMPY_TYPES)
+# Where a file may hold its weights. MMEngine's runner writes the averaged ones, if there are any,
+# under state_dict, and those before averaging as ema_state_dict.
+PLACES = (
+    'state_dict',
+    'model',
+    'net',
+    'model_state_dict',
+    'params',
+    'ema_state_dict',
+    'state_dict_ema',
+    'model_ema',
+    'ema',
+)
+if CAN_ALLOW:  # without these MMEngine warns of its own files, and reads them with all of pickle
+    torch.serialization.add_safe_globals(
+        [*(type(np.dtype(code)) for code in '?bBhHiIlLqQefd'), type(np.dtype('U1'))]
+    )
 
 
 def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
@@ -71,51 +64,66 @@ def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = 
 def read_checkpoint(path: Path, who: str, trusted: bool = False) -> object:
     """A checkpoint file's content; unless it is trusted, no code that it may carry is run.
 
+    Harmless values of classes that are not made (see :mod:`.harmless`) come as what they hold.
     Before torch 2.5, which cannot be told what else is harmless, it may hold tensors only.
 
     Args:
-        path: The file.
+        path: The file; one that ends in ``.safetensors`` holds nothing but tensors.
         who: Names the network in errors.
         trusted: Read it with all that pickle allows, running the code that it may carry.
 
     Raises:
         ValueError: Where the file is truncated, unsafe or no checkpoint.
     """
+    what = f'{who}: checkpoint={str(path)!r}'
     try:
-        with _runner_types_allowed():
-            return torch.load(path, map_location='cpu', weights_only=not trusted)
+        if path.suffix == '.safetensors':
+            return _read_safetensors(path)
+        if trusted:
+            return torch.load(path, map_location='cpu', weights_only=False)
+        with harmless_allowed():
+            return settled(torch.load(path, map_location='cpu', weights_only=True))
     except Exception as error:  # in a damaged file the unpickler stumbles over anything
-        raise ValueError(
-            f'{who}: checkpoint={str(path)!r} cannot be read as a checkpoint {_why(error)}: {error}'
-        ) from error
+        raise ValueError(f'{what} cannot be read as a checkpoint {_why(error)}') from error
 
 
-@contextmanager
-def _runner_types_allowed() -> Iterator[None]:
-    """Let torch read a runner's file, and leave the process's list of what is safe as it was.
+def _read_safetensors(path: Path) -> object:
+    if find_spec('safetensors') is None:
+        raise _Missing('pip install safetensors')
+    from safetensors.torch import load_file
 
-    torch's ``safe_globals`` takes off the list all that it was given, whoever had put it there
-    before: only what is not yet on it may be given.
-    """
-    if not CAN_ALLOW:
-        yield
-        return
-    before = set(torch.serialization.get_safe_globals())
-    with torch.serialization.safe_globals([kind for kind in RUNNER_TYPES if kind not in before]):
-        yield
+    return load_file(path)
+
+
+class _Missing(Exception):
+    """A library is."""
 
 
 def _why(error: Exception) -> str:
-    wanted = re.search(r'(?:global:?|class) (?:GLOBAL )?([\w.]+)', str(error), re.IGNORECASE)
+    text = str(error)
+    wanted = re.search(r'(?:global:?|class) (?:GLOBAL )?([\w.]+)', text, re.IGNORECASE)
+    if isinstance(error, _Missing):
+        return f'without the library safetensors: {error}'
     if wanted:
+        name = wanted.group(1) if '.' in wanted.group(1) else f'builtins.{wanted.group(1)}'
         return (
-            f'without running {wanted.group(1)} (trusted=True allows all it wants, if you know its '
+            f'without running {name} (trusted=True allows all it wants, if you know its author; '
+            'tools/extract.py --trusted writes its weights alone to a file that wants nothing)'
+        )
+    if 'TorchScript' in text:
+        return (
+            '(a TorchScript archive, a program; trusted=True takes its weights, if you know its '
             'author)'
         )
-    return '(truncated, or not one)'
+    if 'Unsupported operand' in text:
+        return (
+            '(truncated, or written with a pickle_protocol that torch reads only with all of '
+            f'pickle: write it again with that of torch.save, 2): {text.splitlines()[-3:]}'
+        )
+    return f'(truncated, or not one): {error}'
 
 
-def read_state_dict(path: Path, who: str, trusted: bool = False) -> dict[str, Tensor]:
+def read_state_dict(path: Path, who: str, trusted: bool = False) -> Mapping[str, Tensor]:
     """The weights in a checkpoint file, alone or beside what a runner keeps with them.
 
     Args:
@@ -126,11 +134,35 @@ def read_state_dict(path: Path, who: str, trusted: bool = False) -> dict[str, Te
     Raises:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
-    content = read_checkpoint(path, who, trusted)
-    weights = content.get('state_dict', content) if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not weights or not all(map(_is_weight, weights.items())):
-        raise ValueError(f'{who}: checkpoint={str(path)!r} holds no state_dict')
+    weights = weights_in(read_checkpoint(path, who, trusted))
+    if weights is None:
+        raise ValueError(
+            f'{who}: checkpoint={str(path)!r} holds no state_dict, neither alone nor under one of '
+            f'{", ".join(PLACES[1:])}'
+        )
     return weights
+
+
+def weights_in(content: object, depth: int = 3) -> Mapping[str, Tensor] | None:
+    """The weights in what a file holds, or those of the network that it holds; None without any.
+
+    Args:
+        content: The file's content; under the first of ``PLACES`` that holds weights are those
+            that count. Networks side by side under prefixes' names (``teacher``) get these.
+        depth: How far down to look.
+    """
+    if isinstance(content, nn.Module):
+        return content.state_dict()
+    if not isinstance(content, dict) or not content or not depth:
+        return None
+    if all(map(_is_weight, content.items())):
+        return content
+    for place in PLACES:
+        found = weights_in(content.get(place), depth - 1)
+        if found is not None:
+            return found
+    sides = {name: weights_in(content.get(name), depth - 1) or {} for name in sorted(NAMES)}
+    return {f'{name}.{key}': v for name, side in sides.items() for key, v in side.items()} or None
 
 
 def _is_weight(item: tuple[object, object]) -> bool:
@@ -140,7 +172,9 @@ def _is_weight(item: tuple[object, object]) -> bool:
 def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
     """Load weights into a network; every key and shape must fit.
 
-    Batch counters (``num_batches_tracked``) may be missing: files of before torch 0.4.1 have none.
+    A chain of prefixes is taken off where exactly one fits (see :func:`.prefixes.fitting`), which
+    the log says. Batch counters (``num_batches_tracked``) may be missing: files of before torch
+    0.4.1 have none.
 
     Args:
         network: The network, changed in place, partly where this raises.
@@ -148,8 +182,11 @@ def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) 
         what: Names the weights in errors.
 
     Raises:
-        ValueError: Naming ``what`` and the keys.
+        ValueError: Naming ``what`` and the keys, or the chains where two fit.
     """
+    weights, said = fitting(network, weights, what)
+    if said:
+        MMLogger.get_current_instance().info(f'{what}: {said}')
     mismatch: list[str] = []
 
     def note(module: nn.Module, keys: _Unfit) -> None:
@@ -161,7 +198,7 @@ def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) 
         mismatch.extend(_named('wrongly shaped', wrongly_shaped(network, weights)))
     if failure is not None or mismatch:
         detail = ', '.join(mismatch) or str(failure)
-        detail += _prefix_hint(network, weights)
+        detail += _part_hint(network, weights)
         raise ValueError(f'{what} is of another network: {detail}') from failure
 
 
@@ -176,7 +213,7 @@ def _load(
     network: nn.Module,
     weights: Mapping[str, Tensor],
     note: Callable[[nn.Module, _Unfit], None],
-) -> Optional[RuntimeError]:
+) -> RuntimeError | None:
     """Load what fits and ``note`` what does not; the error, where a shape is among the latter."""
     # After the network's own hooks, which may forgive keys; torch calls it before it raises.
     handle = network.register_load_state_dict_post_hook(note)
@@ -191,13 +228,13 @@ def _load(
     return None
 
 
-def _prefix_hint(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
-    """What to know where the keys would fit but for a prefix (wrappers, distillers, EMA)."""
+def _part_hint(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """What to know where the file is of a part of the network, say its backbone."""
     own = {key for key in network.state_dict() if 'num_batches_tracked' not in key}
-    for prefix in PREFIXES:
-        if own <= {key.removeprefix(prefix) for key in weights if key.startswith(prefix)}:
-            return f'; the keys fit without their prefix {prefix!r}: take it off'
-        if own <= {prefix + key for key in weights}:
+    theirs = {key for key in weights if 'num_batches_tracked' not in key}
+    for prefix in sorted(f'{name}.' for name in NAMES):
+        named = {prefix + key for key in theirs}
+        if named and (own <= named or named <= own):
             return (
                 f'; the keys fit with the prefix {prefix!r}: the file is of a part of this network'
             )

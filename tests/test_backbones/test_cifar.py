@@ -11,6 +11,7 @@ from mmengine.registry import MODELS
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
 from classroomkd_mm.mentors import load_weights
+from classroomkd_mm.mentors.checkpoint import CAN_ALLOW
 
 SCOPE = 'mmpretrain'
 GOLDEN = Path(__file__).parents[3] / 'shared/golden/cifar_networks.json'
@@ -67,11 +68,14 @@ def test_every_network_builds_and_learns_from_any_number_of_classes(name):
 
 @needs_golden
 @pytest.mark.parametrize('wrap', ['model', 'state_dict', 'net', None])
-@pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_the_converter_reads_every_way_they_are_stored(converter, tmp_path, wrap, prefix):
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.student.', '_orig_mod.'])
+def test_the_converter_reads_every_way_they_are_stored(converter, tmp_path, wrap, prefix, capsys):
     weights = {prefix + key: fill(key, shape) for key, shape in golden['vgg8']['keys']}
     torch.save({wrap: weights, 'epoch': 240} if wrap else weights, tmp_path / 'theirs.pth')
     converter.main(['vgg8', str(tmp_path / 'theirs.pth'), str(tmp_path / 'new/ours.pth')])
+    assert (f'the prefix {prefix!r} is taken off its keys' in capsys.readouterr().out) is bool(
+        prefix
+    )
     model = MODELS.build(cifar_classifier('vgg8')).eval()
     load_weights(model, str(tmp_path / 'new/ours.pth'), 'mentor')
     with torch.no_grad():
@@ -101,20 +105,47 @@ def test_the_converter_refuses_another_width_and_other_files(converter, tmp_path
     assert not (tmp_path / 'b.pth').exists()
 
 
-def test_the_converter_reads_a_file_with_its_command_line_only_if_it_is_trusted(
-    converter, tmp_path
-):
-    weights = {
+def literature(name, classes=100):
+    """A network's weights under the literature's names."""
+    model = MODELS.build(cifar_classifier(name, num_classes=classes))
+    return {
         key.replace('backbone.', '').replace('head.', ''): value
-        for key, value in MODELS.build(cifar_classifier('wrn_16_1')).state_dict().items()
+        for key, value in model.state_dict().items()
     }
-    opt = argparse.Namespace(model='wrn_16_1')
-    torch.save(dict(model=weights, opt=opt), tmp_path / 'a.pth')
+
+
+def test_the_converter_reads_a_file_with_its_command_line(converter, tmp_path):
+    opt = argparse.Namespace(model='wrn_16_1', path=Path('a'))
+    torch.save(dict(model=literature('wrn_16_1'), opt=opt), tmp_path / 'a.pth')
     command = ['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')]
-    with pytest.raises(SystemExit, match=r'without running argparse.Namespace .--trusted'):
+    converter.main(command if CAN_ALLOW else [*command, '--trusted'])
+    assert (tmp_path / 'b.pth').is_file()
+
+
+def test_the_converter_reads_a_file_with_its_optimiser_only_if_it_is_trusted(converter, tmp_path):
+    weights = literature('wrn_16_1')
+    optimiser = torch.optim.SGD([weights['conv1.weight']], lr=0.1)
+    torch.save(dict(model=weights, optimiser=optimiser), tmp_path / 'a.pth')
+    command = ['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')]
+    with pytest.raises(SystemExit, match=r'without running torch.optim.sgd.SGD .--trusted'):
         converter.main(command)
     converter.main([*command, '--trusted'])
     assert (tmp_path / 'b.pth').is_file()
+
+
+def test_of_a_distillers_file_the_converter_takes_the_network_that_is_named(
+    converter, tmp_path, capsys
+):
+    weights = {f'student.{key}': value for key, value in literature('wrn_16_1').items()}
+    weights.update({f'teacher.{key}': value for key, value in literature('vgg8', 10).items()})
+    torch.save(weights, tmp_path / 'a.pth')
+    converter.main(['vgg8', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
+    said = capsys.readouterr().out
+    assert 'vgg8 with 10 classes written' in said and "the prefix 'teacher.' is taken off" in said
+    weights.update({f'ema.{key}': value for key, value in literature('vgg8', 10).items()})
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(SystemExit, match="more than one network .*'ema.' and 'teacher.'"):
+        converter.main(['vgg8', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
 
 
 def test_unknown_names_and_depths_are_named():

@@ -1,14 +1,24 @@
 """A mentor's weights load whole and safely, or not at all."""
 
+import argparse
+import collections
+import datetime
+import logging
 import os
+import pathlib
 import random
+import struct
+import sys
+import types
+import zipfile
 from pathlib import Path
 
 import mmengine
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import HistoryBuffer, MMLogger
 from torch import nn
 
 from classroomkd_mm.mentors.checkpoint import CAN_ALLOW, load_weights, read_checkpoint
@@ -110,21 +120,185 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(network, tmp_
     assert (tmp_path / 'created').exists()
 
 
+@pytest.fixture
+def said(caplog):
+    """What the log says, in one string."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO)
+    yield lambda: caplog.text
+    logger.removeHandler(caplog.handler)
+
+
+def prefixed(network, *prefixes):
+    weights = {p + key: value + 1 for p in prefixes for key, value in network.state_dict().items()}
+    return weights if len(prefixes) > 1 else dict(sorted(weights.items()))
+
+
 @pytest.mark.parametrize(
-    'rename, message',
+    'chain',
     [
-        (lambda key: f'module.{key}', "the keys fit without their prefix 'module.'"),
-        (lambda key: f'student.{key}', "the keys fit without their prefix 'student.'"),
+        'module.',
+        'student.',
+        'module.student.',
+        'architecture.',
+        'teacher.',
+        '_orig_mod.',
+        'module._orig_mod.',
+        '_orig_mod.module.',
+        'ema.',
+        'model.',
+        'backbone.',
+        'module.student.backbone.',
     ],
 )
-def test_a_prefix_is_recognised(network, tmp_path, rename, message):
-    weights = {rename(key): value for key, value in network.state_dict().items()}
-    with pytest.raises(ValueError, match=message):
-        load_weights(network, save(tmp_path / 'a.pth', weights), 'mentor')
+def test_the_one_chain_of_prefixes_that_fits_is_taken_off_and_said(network, tmp_path, said, chain):
+    before = network[0].weight.clone()
+    weights = prefixed(network, chain)
+    weights['steps'] = torch.tensor(3)
+    load_weights(network, save(tmp_path / 'a.pth', weights), "mentor 'm'")
+    torch.testing.assert_close(network[0].weight, before + 1)
+    assert f"a.pth': the prefix '{chain}' is taken off its keys; 1 without it" in said()
+
+
+def test_nothing_is_said_where_nothing_is_taken_off(network, tmp_path, said):
+    whole = nn.ModuleDict(dict(backbone=network, module=nn.Linear(1, 1)))
+    load_weights(whole, save(tmp_path / 'a.pth', whole.state_dict()), 'mentor')
+    assert 'taken off' not in said()
+
+
+def test_of_a_distillers_file_the_part_that_fits_is_read(network, tmp_path, said):
+    teacher = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 1))
+    weights = {**prefixed(network, 'architecture.'), **prefixed(teacher, 'teacher.')}
+    load_weights(teacher, save(tmp_path / 'a.pth', weights), 'mentor')
+    assert "'teacher.' is taken off its keys; 4 without it are left out (arch" in said()
+
+
+def test_of_two_chains_the_one_of_these_shapes_is_read(network, tmp_path, said):
+    wide = nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1))
+    weights = {**prefixed(network, 'student.'), **prefixed(wide, 'teacher.')}
+    path = save(tmp_path / 'a.pth', weights)
+    load_weights(wide, path, 'mentor')
+    load_weights(network, path, 'mentor')
+    assert "'teacher.' is taken" in said() and "'student.' is taken" in said()
+
+
+def test_two_chains_that_both_fit_are_an_error_that_names_both(network, tmp_path):
+    path = save(tmp_path / 'a.pth', prefixed(network, 'module.student.', 'module.teacher.'))
+    with pytest.raises(
+        ValueError, match=r"more than one network .* 'module.student.' and 'module.teacher.': .*ext"
+    ):
+        load_weights(network, path, 'mentor')
+
+
+def test_batch_counters_decide_no_chain(tmp_path):
+    norm = nn.BatchNorm2d(2)
+    weights = {f'module.{k}': v + 1 for k, v in norm.state_dict().items() if 'num' not in k}
+    load_weights(norm, save(tmp_path / 'a.pth', weights), 'mentor')
+    assert norm.weight.tolist() == [2.0, 2.0]
+
+
+def test_a_compiled_parts_names_are_taken_off(network, tmp_path, said):
+    weights = {k.replace('.', '._orig_mod.'): v for k, v in prefixed(network, 'module.').items()}
+    load_weights(network, save(tmp_path / 'a.pth', {**weights, 'n': torch.ones(1)}), 'mentor')
+    assert "'module.' is taken off its keys; 1 without" in said() and 'compile' in said()
+
+
+def test_layers_versions_keep_their_places(tmp_path):
+    """By them torch knows what to convert."""
+
+    class Versioned(nn.Linear):
+        _version = 7
+
+        def _load_from_state_dict(self, state, prefix, meta, *rest):
+            self.seen = meta.get('version')
+            super()._load_from_state_dict(state, prefix, meta, *rest)
+
+    ours = nn.Sequential(Versioned(1, 1))
+    path = save(tmp_path / 'a.pth', nn.ModuleDict(dict(module=ours)).state_dict())
+    load_weights(ours, path, 'mentor')
+    assert ours[0].seen == 7
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda w: dict(model=w, epoch=1),
+        lambda w: dict(net=w),
+        lambda w: dict(model=dict(state_dict=w)),
+        lambda w: dict(ema_state_dict={**{f'module.{k}': v for k, v in w.items()}}),
+        lambda w: dict(teacher=w, student={'other': torch.ones(1)}),
+    ],
+)
+def test_weights_are_found_where_people_put_them(network, tmp_path, wrap):
+    bias = network[0].bias.clone()
+    path = save(tmp_path / 'a.pth', wrap(prefixed(network, '')))
+    load_weights(network, path, 'mentor')
+    torch.testing.assert_close(network[0].bias, bias + 1)
+
+
+def test_of_a_runners_file_with_averages_the_averaged_weights_are_read(network, tmp_path):
+    """MMEngine puts them under state_dict."""
+    bias = network[0].bias.clone()
+    content = dict(
+        state_dict=prefixed(network, ''),
+        ema_state_dict=dict(prefixed(nn.ModuleDict(dict(module=network)), ''), steps=torch.ones(1)),
+    )
+    content['ema_state_dict']['module.0.bias'] += 7
+    load_weights(network, save(tmp_path / 'a.pth', content), 'mentor')
+    torch.testing.assert_close(network[0].bias, bias + 1)
+
+
+def test_a_dict_that_holds_itself_ends(network, tmp_path):
+    content = {}
+    content['state_dict'] = content
+    with pytest.raises(ValueError, match='holds no state_dict'):
+        load_weights(network, save(tmp_path / 'a.pth', content), 'mentor')
+
+
+@pytest.mark.parametrize('wrap', [lambda net: net, lambda net: dict(model=net, epoch=1)])
+def test_a_whole_network_is_read_where_it_is_trusted(network, tmp_path, wrap):
+    theirs = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    path = save(tmp_path / 'a.pth', wrap(theirs))
+    with pytest.raises(ValueError, match=r'without running torch.nn.modules.container.Sequential'):
+        load_weights(network, path, 'mentor')
+    load_weights(network, path, 'mentor', trusted=True)
+    assert torch.equal(network[0].weight, theirs[0].weight)
+
+
+def test_a_torchscript_archive_says_what_it_is_and_is_read_where_it_is_trusted(network, tmp_path):
+    theirs = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    torch.jit.save(torch.jit.trace(theirs, torch.ones(1, 2)), str(tmp_path / 'a.pt'))
+    with pytest.raises(ValueError, match='a TorchScript archive, a program; trusted=True'):
+        load_weights(network, str(tmp_path / 'a.pt'), 'mentor')
+    load_weights(network, str(tmp_path / 'a.pt'), 'mentor', trusted=True)
+    assert torch.equal(network[0].weight, theirs[0].weight)
+
+
+def test_safetensors(network, tmp_path, monkeypatch):
+    safetensors = pytest.importorskip('safetensors.torch')
+    path = tmp_path / 'a.safetensors'
+    theirs = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    safetensors.save_file({f'module.{k}': v for k, v in theirs.state_dict().items()}, path)
+    load_weights(network, str(path), 'mentor')
+    assert torch.equal(network[0].weight, theirs[0].weight)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match="mentor: checkpoint=.*safetensors' cannot be read as a"):
+        load_weights(network, str(path), 'mentor')
+    monkeypatch.setitem(sys.modules, 'safetensors', None)
+    with pytest.raises(ValueError, match='without the library safetensors: pip install safetens'):
+        load_weights(network, str(path), 'mentor')
 
 
 def test_a_backbones_file_is_recognised(network, tmp_path):
     whole = nn.ModuleDict(dict(backbone=network))
+    path = save(tmp_path / 'a.pth', network.state_dict())
+    with pytest.raises(ValueError, match="fit with the prefix 'backbone.': the file is of a part"):
+        load_weights(whole, path, 'mentor')
+
+
+def test_a_backbones_file_is_recognised_for_a_network_with_a_head(network, tmp_path):
+    whole = nn.ModuleDict(dict(backbone=network, head=nn.Linear(1, 1)))
     path = save(tmp_path / 'a.pth', network.state_dict())
     with pytest.raises(ValueError, match="fit with the prefix 'backbone.': the file is of a part"):
         load_weights(whole, path, 'mentor')
@@ -235,3 +409,247 @@ def test_after_a_mentor_was_read_mmengine_still_reads_a_runners_file_safely(
     read = theirs.load_from_local(str(path), 'cpu')
     assert read['message_hub']['runtime_info']['x'] == 1
     assert not warnings
+
+
+HARMLESS = dict(
+    opt=argparse.Namespace(lr=0.1, data=Path('/data'), kind=int, log=pathlib.PurePosixPath('a')),
+    simple=types.SimpleNamespace(a=1),
+    config=Config(dict(model=dict(type='A'))),
+    config_dict=ConfigDict(a=ConfigDict(b=[1])),
+    best=collections.defaultdict(list, a=[1]),
+    recent=collections.deque([1, 2], maxlen=3),
+    counts=collections.Counter('aab'),
+    when=datetime.datetime(2024, 2, 3, tzinfo=datetime.timezone.utc),
+    took=datetime.timedelta(seconds=3),
+    sets=(frozenset([1]), {2}, slice(1, 2), range(3), 1j, b'x', b''),
+    numbers=[np.float32(1.5), np.int64(2), np.bool_(True), np.float64(0.5)],
+    arrays=(np.arange(6.0).reshape(2, 3), np.asfortranarray(np.eye(2, 3)), np.array(['ab', 'c'])),
+    empty=np.array([]),
+    big_endian=np.arange(3, dtype='>i4'),
+    objects=np.array(['a', None], dtype=object),
+    version=torch.__version__,
+)
+needs_a_list = pytest.mark.skipif(not CAN_ALLOW, reason='torch reads tensors only before 2.5')
+
+
+@needs_a_list
+@pytest.mark.parametrize('name', HARMLESS)
+def test_a_harmless_file_needs_no_trust(network, tmp_path, name):
+    content = dict(state_dict=network.state_dict(), extra=HARMLESS[name])
+    read = read_checkpoint(Path(save(tmp_path / 'a.pth', content)), 'mentor')
+    assert read['state_dict'].keys() == network.state_dict().keys()
+
+
+@needs_a_list
+def test_what_harmless_values_hold_is_there(tmp_path):
+    read = read_checkpoint(Path(save(tmp_path / 'a.pth', HARMLESS)), 'mentor')
+    assert read['opt'].lr == 0.1 and read['opt'].data.args == ('/', 'data')
+    assert read['config_dict'] == dict(a=dict(b=[1])) and read['best'] == dict(a=[1])
+    assert read['recent'] == [1, 2] and read['counts']['a'] == 2
+    assert read['numbers'] == HARMLESS['numbers'] and type(read['numbers'][0]) is np.float32
+    for ours, theirs in zip(read['arrays'], HARMLESS['arrays']):
+        np.testing.assert_array_equal(ours, theirs)
+        ours[0] = ours[1]  # not a view of the file's bytes
+    assert read['empty'].shape == (0,) and read['big_endian'].tolist() == [0, 1, 2]
+    assert read['objects'] == ['a', None]
+
+
+@needs_a_list
+def test_numpys_two_spellings_are_read_in_every_environment(network, tmp_path):
+    path = runner_checkpoint(tmp_path / 'a.pth', network)
+    spellings = b'numpy.core.multiarray', b'numpy._core.multiarray'
+    ours = pickled(path).replace(spellings[1], spellings[0])
+    assert spellings[0] in ours
+    for each in spellings:
+        write_pickle(tmp_path / 'b.pth', ours.replace(spellings[0], each), like=path)
+        read = read_checkpoint(tmp_path / 'b.pth', 'mentor')
+        assert read['message_hub']['runtime_info']['x'] == 1
+        assert read['message_hub']['log_scalars']['loss']._log_history.tolist() == [0.5]
+
+
+# What numpy 2.4 writes, protocol 2: [np.float32(1.5), np.arange(3.0)].
+NUMPY_2 = (
+    b'\x80\x02]q\x00(cnumpy._core.mul'
+    b'tiarray\nscalar\nq\x01cnump'
+    b'y\ndtype\nq\x02X\x02\x00\x00\x00f4q\x03\x89\x88\x87'
+    b'q\x04Rq\x05(K\x03X\x01\x00\x00\x00<q\x06NNNJ\xff\xff'
+    b'\xff\xffJ\xff\xff\xff\xffK\x00tq\x07bc_codecs\n'
+    b'encode\nq\x08X\x05\x00\x00\x00\x00\x00\xc3\x80?q\tX'
+    b'\x06\x00\x00\x00latin1q\n\x86q\x0bRq\x0c\x86q\rR'
+    b'q\x0ecnumpy._core.multiar'
+    b'ray\n_reconstruct\nq\x0fcnu'
+    b'mpy\nndarray\nq\x10K\x00\x85q\x11h\x08X'
+    b'\x01\x00\x00\x00bq\x12h\n\x86q\x13Rq\x14\x87q\x15Rq\x16('
+    b'K\x01K\x03\x85q\x17h\x02X\x02\x00\x00\x00f8q\x18\x89\x88\x87q'
+    b'\x19Rq\x1a(K\x03h\x06NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff'
+    b'K\x00tq\x1bb\x89h\x08X\x19\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00'
+    b'\x00\x00\x00\x00\x00\x00\xc3\xb0?\x00\x00\x00\x00\x00\x00\x00@q\x1ch\n\x86'
+    b'q\x1dRq\x1etq\x1fbe.'
+)
+
+
+@needs_a_list
+def test_what_numpy_2_wrote(tmp_path):
+    write_pickle(tmp_path / 'a.pth', NUMPY_2)
+    number, array = read_checkpoint(tmp_path / 'a.pth', 'mentor')
+    assert number == 1.5 and array.tolist() == [0.0, 1.0, 2.0]
+
+
+def pickled(path):
+    """The pickle in a file of torch.save's."""
+    with zipfile.ZipFile(path) as file:
+        return file.read(next(name for name in file.namelist() if name.endswith('data.pkl')))
+
+
+def write_pickle(path, content, like=None):
+    """A file of torch.save's with another pickle in it."""
+    like = like or save(path.with_suffix('.like'), {})
+    with zipfile.ZipFile(like) as theirs, zipfile.ZipFile(path, 'w') as ours:
+        for name in theirs.namelist():
+            ours.writestr(name, content if name.endswith('data.pkl') else theirs.read(name))
+
+
+def named(path):
+    module, _, name = path.rpartition('.')
+    return f'c{module}\n{name}\n'.encode()
+
+
+def text(value):
+    return b'X' + struct.pack('<I', len(value)) + value.encode()
+
+
+def called(function, *args):
+    return function + b'(' + b''.join(args) + b'tR'
+
+
+def rebuilt(function, kind, *args):
+    """torch's own way to call anything that a file can lay hands on."""
+    return called(
+        named('torch._tensor._rebuild_from_type_v2'),
+        function,
+        kind,
+        b'(' + b''.join(args) + b't',
+        b'N',
+    )
+
+
+def attribute(owner, name):
+    return called(named('builtins.getattr'), owner, text(name))
+
+
+def eval_by_getattr(code):
+    """How ``getattr`` and a class's method lead to eval."""
+    history = named('mmengine.logging.history_buffer.HistoryBuffer')
+    builtins = attribute(attribute(history, '__init__'), '__builtins__')
+    get = attribute(builtins, 'get')
+    found = rebuilt(get, attribute(get, '__class__'), text('eval'))
+    return rebuilt(found, attribute(b'N', '__class__'), text(code))
+
+
+def written_into(owner):
+    """What stands under ``pwned`` in a class is set."""
+    return owner + b'N}' + text('pwned') + b'K\x01s\x86b'
+
+
+HISTORY = named('mmengine.logging.history_buffer.HistoryBuffer')
+CODE = "__import__('os').mkdir('{created}')"
+# What a hostile file does, and what its refusal names.
+HOSTILE = {
+    'os.system by reduce': (called(named('posix.system'), text('mkdir {created}')), 'posix.system'),
+    'eval': (called(named('builtins.eval'), text(CODE)), 'builtins.eval'),
+    'exec': (called(named('builtins.exec'), text(CODE)), 'builtins.exec'),
+    'import': (called(named('builtins.__import__'), text('os')), 'builtins.__import__'),
+    'getattr to eval': (eval_by_getattr(CODE), 'builtins.getattr'),
+    'getattr of a hidden name': (attribute(HISTORY, '__init__'), 'builtins.getattr'),
+    'getattr of another class': (
+        attribute(named('argparse.Namespace'), 'mean'), 'builtins.getattr'
+    ),
+    'getattr of a module': (attribute(named('os.path'), 'system'), 'os.path'),
+    'what getattr gave, called': (called(attribute(HISTORY, 'mean'), b'N'), ''),
+    'what getattr gave, called by torch': (
+        rebuilt(attribute(HISTORY, 'mean'), HISTORY, b'N'), ''
+    ),
+    'partial': (
+        called(named('functools.partial'), named('collections.OrderedDict')), 'functools.partial'
+    ),
+    'operator': (named('operator.methodcaller'), 'operator.methodcaller'),
+    'FunctionType': (named('types.FunctionType'), 'types.FunctionType'),
+    'CodeType': (named('types.CodeType'), 'types.CodeType'),
+    'type': (named('builtins.type'), 'builtins.type'),
+    'a dotted name': (
+        named('argparse.Namespace.__init__.__globals__'), 'argparse.Namespace.__init'
+    ),
+    'a class written into': (written_into(HISTORY), ''),
+    'a numpy type with objects in it': (
+        called(named('numpy.dtype'), text('V8'), b'\x89', b'\x88'), 'numpy.dtype'
+    ),
+    'torch.load': (
+        called(named('torch.serialization.load'), text('x')), 'torch.serialization.load'
+    ),
+    'a lazy import of MMEngine': (
+        named('mmengine.config.lazy.LazyObject'), 'mmengine.config.lazy.LazyObject'
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', HOSTILE)
+def test_a_hostile_file_is_refused_by_the_name_of_what_it_wanted(tmp_path, name):
+    code, wanted = HOSTILE[name]
+    created = str(tmp_path / 'x')
+    for short in (CODE, 'mkdir {created}'):
+        code = code.replace(text(short), text(short.format(created=created)))
+    write_pickle(tmp_path / 'a.pth', b'\x80\x02' + code + b'.')
+    match = f'without running {wanted}' if wanted else 'cannot be read as a checkpoint'
+    with pytest.raises(ValueError, match=match):
+        read_checkpoint(tmp_path / 'a.pth', 'mentor')
+    assert not (tmp_path / 'x').exists()
+    assert not hasattr(HistoryBuffer, 'pwned')
+
+
+@needs_a_list
+def test_a_hostile_log_history_changes_no_real_one(tmp_path):
+    """MMEngine's own takes statistics from a file into the class."""
+    state = b'}' + text('statistics_methods') + b'}' + text('mean') + named('torch.Size') + b'ss'
+    write_pickle(tmp_path / 'a.pth', b'\x80\x02' + HISTORY + b')\x81' + state + b'b.')
+    read_checkpoint(tmp_path / 'a.pth', 'mentor')
+    history = HistoryBuffer()
+    history.update(0.5)
+    assert history.statistics('mean') == 0.5
+
+
+@needs_a_list
+def test_a_list_of_safe_names_that_holds_getattr_opens_no_way(tmp_path, list_of_safe):
+    """MMEngine's reader puts it there while it reads."""
+    torch.serialization.add_safe_globals([getattr])
+    write_pickle(tmp_path / 'a.pth', b'\x80\x02' + eval_by_getattr('1') + b'.')
+    with pytest.raises(ValueError, match='without running builtins.getattr'):
+        read_checkpoint(tmp_path / 'a.pth', 'mentor')
+    assert getattr in list_of_safe()
+
+
+@needs_a_list
+def test_what_a_user_holds_for_safe_is_read_as_it_is(tmp_path, list_of_safe):
+    path = Path(save(tmp_path / 'a.pth', dict(x=Listed())))
+    assert isinstance(read_checkpoint(path, 'mentor')['x'], Listed)
+
+
+def test_another_pickle_protocol_is_not_sent_to_trust(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / 'a.pth', pickle_protocol=4)
+    with pytest.raises(ValueError, match='pickle_protocol that torch reads only') as refusal:
+        load_weights(network, str(tmp_path / 'a.pth'), 'mentor')
+    assert 'trusted=True' not in str(refusal.value)
+
+
+PUBLISHED = (
+    Path(__file__).parents[3] / 'shared/data/weights/cls/wants_pickle_resnet20_cifar10.pth.tar'
+)
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason=f'{PUBLISHED.name} is not beside the checkout')
+def test_a_published_file_with_an_optimiser_is_refused_by_name_with_what_to_do():
+    with pytest.raises(ValueError) as refusal:
+        read_checkpoint(PUBLISHED, "mentor 'resnet20'")
+    said = str(refusal.value)
+    assert said.startswith("mentor 'resnet20': checkpoint=") and PUBLISHED.name in said
+    assert 'without running torch.optim.sgd.SGD (trusted=True allows' in said
+    assert 'tools/extract.py --trusted' in said and 'add_safe_globals' not in said
