@@ -27,6 +27,7 @@ class LessonRecord:
         rank: ``(M,)``, its mean rank.
         warmth: ``(M,)``, its mean temperature over what it taught, times ``active``.
         muted: ``(M,)``, whether its outputs were not finite.
+        task_weight: Mean weight of the task loss, a scalar.
         batches: How many are summed, a scalar.
         losses: The iteration's losses by name, scalars.
     """
@@ -38,6 +39,7 @@ class LessonRecord:
     rank: Tensor
     warmth: Tensor
     muted: Tensor
+    task_weight: Tensor
     batches: Tensor
     losses: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ class LessonRecord:
             rank=(lesson.ranks[1:] * counted).sum((1, 2)) / count,
             warmth=warmth * active,
             muted=1 - torch.stack(list(finite)).to(active) if names else active,
+            task_weight=_mean_weight(lesson, mean[0]),
             batches=torch.ones_like(mean[0]),
         )
 
@@ -130,6 +133,7 @@ class LessonRecord:
             mentors[name] = dict(plain, muted_batches=round(self.muted[i].item()))
         return dict(
             student_score=(self.student_score / self.batches).item(),
+            task_weight=(self.task_weight / self.batches).item(),
             losses={key: (value / self.batches).item() for key, value in self.losses.items()},
             mentors=mentors,
         )
@@ -142,3 +146,37 @@ def _mean(values: Tensor, judged: Tensor) -> Tensor:
     """Mean of scores ``(1 + M, N, K)`` over what counts, ``(1 + M,)``."""
     count = judged.sum((-2, -1)).clamp(min=1)
     return torch.where(judged, values, 0).sum((1, 2)) / count
+
+
+def _mean_weight(lesson: Lesson, like: Tensor) -> Tensor:
+    return torch.ones_like(like) if lesson.task_weight is None else lesson.task_weight.mean()
+
+
+LITTLE = 0.1  # a mean task weight below it leaves the labels next to nothing
+
+
+def warnings_of(line: Mapping[str, Any]) -> dict[str, str]:
+    """What in a line of ``classroom.jsonl`` its reader should know, by what it is about.
+
+    Args:
+        line: A :meth:`LessonRecord.line`.
+    """
+    found, mentors = {}, line['mentors']
+    silent = [name for name, record in mentors.items() if not record['active']]
+    if mentors and len(silent) == len(mentors):
+        found['nobody'] = (
+            'nobody taught: no mentor did better than the student on any sample. Did their weights '
+            'load (MentorEvalHook tells), do keypoints, classes and normalisation fit, is '
+            'min_score too high?'
+        )
+    for name in silent if 'nobody' not in found else ():
+        found[name] = (
+            f'mentor {name!r} taught nobody: its mean score is {mentors[name]["score"]:.3f}, '
+            f"the student's {line['student_score']:.3f}; it costs time and adds nothing"
+        )
+    if line['task_weight'] < LITTLE:
+        found['task_weight'] = (
+            f'the mean weight of the task loss is {line["task_weight"]:.3f}: the student hardly '
+            'learns from its labels; set knowledge_filter.task_bias, e.g. to 1'
+        )
+    return found

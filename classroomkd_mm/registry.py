@@ -1,5 +1,7 @@
 """Child registries of MMEngine's, scope ``classroomkd_mm``."""
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
@@ -9,6 +11,18 @@ MODELS = Registry(
 )
 HOOKS = Registry(
     'hook', parent=MMENGINE_HOOKS, scope='classroomkd_mm', locations=['classroomkd_mm.hooks']
+)
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope='classroomkd_mm',
+    locations=['classroomkd_mm.datasets'],
+)
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope='classroomkd_mm',
+    locations=['classroomkd_mm.datasets'],
 )
 # Tasks are chosen, not named: the last one registered whose `fits` says yes to the student.
 TASKS = Registry('task', scope='classroomkd_mm', locations=['classroomkd_mm.tasks'])

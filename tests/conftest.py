@@ -34,6 +34,15 @@ def default_scope(request):
         yield
 
 
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch):
+    """Without yapf, with which MMEngine lays out the whole config anew for each checkpoint.
+
+    That takes most of the time of a run as short as a test's.
+    """
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+
+
 @pytest.fixture(scope='session')
 def people(tmp_path_factory):
     """A few pictures in the embedded data set's layout."""

@@ -1,12 +1,13 @@
 """The statistics of lessons, added up and reduced."""
 
 import json
+import re
 
 import pytest
 import torch
 
 from classroomkd_mm import AdaptiveMentoring, KnowledgeFilter
-from classroomkd_mm.record import LessonRecord
+from classroomkd_mm.record import LessonRecord, warnings_of
 from classroomkd_mm.structures import Scores
 
 NAMES = ('a', 'b')
@@ -50,7 +51,7 @@ def test_the_mean_temperature_is_one_over_lessons_not_batches():
     def batch(active, temperature):
         one = torch.ones(1)
         return LessonRecord(
-            ('m',), one[0], one * active, one, one, one * active * temperature, one, one[0]
+            ('m',), one[0], one * active, one, one, one * active * temperature, one, one[0], one[0]
         )
 
     # Batch 1: half active at tau 3; batch 2: nobody.
@@ -94,3 +95,33 @@ def test_two_ranks_give_the_record_of_both(tmp_path):
     torch.multiprocessing.spawn(_reduce, (str(tmp_path),), nprocs=2)
     both = [record(r)[3].with_losses(dict(loss=torch.tensor(float(r)))).double() for r in (0, 1)]
     assert torch.load(tmp_path / 'line.pth') == (both[0] + both[1]).line()
+
+
+def line(active, task_weight=1.0):
+    mentors = {name: dict(active=share, score=0.2) for name, share in zip('abc', active)}
+    return dict(student_score=0.7, task_weight=task_weight, mentors=mentors)
+
+
+@pytest.mark.parametrize(
+    'given, about, words',
+    [
+        (line((0.5, 0.1)), set(), ''),
+        (
+            line((0.5, 0.0)),
+            {'b'},
+            "'b' taught nobody: its mean score is 0.200, the student's 0.700",
+        ),
+        (line((0.0, 0.0)), {'nobody'}, 'nobody taught: .* weights load .MentorEvalHook'),
+        (line((0.0, 0.0), 0.09), {'nobody', 'task_weight'}, 'is 0.090: .*knowledge_filter.task_b'),
+        (line(()), set(), ''),
+    ],
+)
+def test_what_the_reader_should_know(given, about, words):
+    found = warnings_of(given)
+    assert set(found) == about
+    assert not about or any(re.search(words, text) for text in found.values())
+
+
+def test_the_task_weight_is_a_mean(monkeypatch):
+    scores, lesson, tau, made = record()
+    assert made.line()['task_weight'] == pytest.approx(lesson.task_weight.mean().item())

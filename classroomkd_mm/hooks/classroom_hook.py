@@ -4,18 +4,21 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
-from mmengine.dist import master_only
+from mmengine.dist import get_world_size, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..distiller import ClassroomDistiller
-from ..record import LessonRecord
+from ..record import LessonRecord, warnings_of
 from ..registry import HOOKS
 from ..runs import STUDENT_FILE, is_classroom, same_random_state, seed_epoch, student_config
-from ..runs.seeds import interval_of
+from ..runs.resume import on_cpu, pending_gradients, put_back_gradients
+from ..runs.seeds import interval_of, seed_iteration
+from ..runs.views import reseed_sampler, sampler_of, take_views, with_view_sampler
 
 FILE = 'classroom.jsonl'
+KEPT = 'classroom'  # in a checkpoint, beside the student
 
 
 def distiller_of(runner: Runner, hook: str) -> ClassroomDistiller:
@@ -43,13 +46,19 @@ class ClassroomHook(Hook):
     ``student.py`` there, the config of the student alone. It also shows the distiller
     the training data, seeds each epoch by itself, and warns once of each mentor whose
     output is not finite. ``tools/train.py`` adds it where a config does not list it.
+
+    Where the training data are :class:`FixedViews` it makes the sampler draw views, and seeds each
+    iteration. Its part of a checkpoint is what a resume to the same bits needs and MMEngine
+    forgets: gradients that wait for others, an unfinished summary, the sampler's seed.
     """
 
     priority = 'NORMAL'
 
     def __init__(self) -> None:
         self._total: Optional[LessonRecord] = None
-        self._warned: set[str] = set()
+        self._warned: set[object] = set()
+        self._fixed = False
+        self._kept: dict[str, Any] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Look at the data before the first iteration; forget lines that a resumed run rewrites.
@@ -66,13 +75,43 @@ class ClassroomHook(Hook):
             )
         with same_random_state():
             model.prepare(runner.train_dataloader.dataset)
-        self._truncate(Path(runner.work_dir) / FILE, runner.iter)
+        self._fixed = take_views(runner) is not None
+        if self._fixed:
+            reseed_sampler(runner, self._kept.pop('sampler_seed', None))
+        put_back_gradients(runner, self._kept.pop('gradients', {}))
+        if self._truncate(Path(runner.work_dir) / FILE, runner.iter):
+            self._kept.pop('total', None)  # the run had ended, and told its unfinished sum
         self._write_student(runner)
 
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Take what was kept for a resume, until training begins."""
+        if runner._resume:  # of load_from the weights alone are wanted
+            self._kept = checkpoint.get(KEPT, {})
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep what a resume needs beside the student; nothing, where nothing is needed."""
+        kept: dict[str, Any] = {}
+        gradients = pending_gradients(runner)
+        if gradients:
+            kept.update(gradients=gradients)
+        # By epochs a resumed run starts one anew. Of several ranks only the first's sum is here.
+        if self._total is not None and interval_of(runner) and get_world_size() == 1:
+            kept.update(total=on_cpu(vars(self._total)))
+        if self._fixed:
+            kept.update(sampler_seed=getattr(sampler_of(runner.train_dataloader), 'seed', None))
+        if kept:
+            checkpoint[KEPT] = kept
+
     def before_train_epoch(self, runner: Runner) -> None:
-        """Start a new sum, and the epoch's own random numbers."""
-        self._total = None
+        """Start a new sum, or go on with a resumed run's, and the epoch's own random numbers."""
+        total = self._kept.pop('total', None)
+        self._total = None if total is None else LessonRecord(**total)
         seed_epoch(runner)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """Start the iteration's own random numbers, where all else is fixed."""
+        if self._fixed:
+            seed_iteration(runner)
 
     def after_train_iter(
         self,
@@ -102,6 +141,7 @@ class ClassroomHook(Hook):
         line = dict(epoch=runner.epoch + 1, iter=done, iterations=iterations, **total.line())
         self._total = None
         self._warn_of_muted(runner, line['mentors'])
+        self._warn(runner, line)
         self._write(runner, line, done if interval_of(runner) else line['epoch'])
 
     def _warn_of_muted(self, runner: Runner, mentors: dict[str, dict[str, Any]]) -> None:
@@ -112,6 +152,13 @@ class ClassroomHook(Hook):
                     f'mentor {name!r} gave NaN or infinite outputs and was muted for '
                     f'{record["muted_batches"]:.0f} batches of this epoch'
                 )
+
+    def _warn(self, runner: Runner, line: dict[str, Any]) -> None:
+        """Say once what this epoch's lessons ask to be changed."""
+        for about, words in warnings_of(line).items():
+            if ('lessons', about) not in self._warned:
+                self._warned.add(('lessons', about))
+                runner.logger.warning(f'in epoch {line["epoch"]} {words}')
 
     @master_only
     def _write(self, runner: Runner, line: dict[str, Any], step: int) -> None:
@@ -133,12 +180,17 @@ class ClassroomHook(Hook):
     @master_only
     def _write_student(self, runner: Runner) -> None:
         if is_classroom(runner.cfg.get('model', {})):
-            student_config(runner.cfg).dump(str(Path(runner.work_dir) / STUDENT_FILE))
+            alone = with_view_sampler(student_config(runner.cfg))
+            alone.dump(str(Path(runner.work_dir) / STUDENT_FILE))
 
     @master_only
-    def _truncate(self, path: Path, done: int) -> None:
-        if path.is_file():
-            lines = path.read_text().splitlines(keepends=True)
-            # A line without its end was cut off by the kill.
-            whole = [line for line in lines if line.endswith('\n')]
-            path.write_text(''.join(ln for ln in whole if json.loads(ln)['iter'] <= done))
+    def _truncate(self, path: Path, done: int) -> bool:
+        """Forget what was told later; whether something was told just then."""
+        if not path.is_file():
+            return False
+        lines = path.read_text().splitlines(keepends=True)
+        # A line without its end was cut off by the kill.
+        whole = [line for line in lines if line.endswith('\n')]
+        kept = [line for line in whole if json.loads(line)['iter'] <= done]
+        path.write_text(''.join(kept))
+        return bool(kept) and json.loads(kept[-1])['iter'] == done

@@ -39,3 +39,15 @@ def seed_epoch(runner: Runner) -> None:
     per_rank = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
     start = runner.epoch if interval_of(runner) is None else runner.iter
     set_random_seed(runner.seed + start, diff_rank_seed=per_rank)
+
+
+def seed_iteration(runner: Runner) -> None:
+    """Give an iteration random numbers of its own: dropout, Mixup and CutMix.
+
+    With :class:`FixedViews` all else of a run is a function of sample and epoch; so a run that was
+    resumed in the middle, by iterations or with workers that live on (making them draws a number),
+    goes on to the same bits. Ranks differ where MMEngine's ``diff_rank_seed`` says so: the
+    run's seed differs then.
+    """
+    words = np.random.SeedSequence([runner.seed, runner.iter]).generate_state(1)
+    set_random_seed(int(words[0]))

@@ -96,6 +96,21 @@ def test_training_by_iterations_reports_each_interval_and_is_resumed(demo_config
     assert records()[:2] == first and all(r['losses']['loss_distill'] > 0 for r in records())
 
 
+def test_lessons_that_reach_nobody_and_labels_that_weigh_nothing_are_said_once(demo_config, train):
+    cfg = demo_config('classroom')
+    cfg.model.knowledge_filter = dict(type='KnowledgeFilter', min_score=1.0)
+    train(cfg)
+    log = ''.join(path.read_text() for path in Path(cfg.work_dir).rglob('*.log'))
+    assert log.count('in epoch 1 nobody taught: no mentor did better than the student') == 1
+    assert log.count('the student hardly learns from its labels; set knowledge_filter.task_b') == 1
+    assert 'in epoch 2' not in log
+    cfg = demo_config('classroom')
+    cfg.work_dir += '_taught'
+    train(cfg)
+    log = ''.join(path.read_text() for path in Path(cfg.work_dir).rglob('*.log'))
+    assert 'nobody taught' not in log and 'hardly learns' not in log
+
+
 def test_a_config_called_as_the_students_is_refused(demo_config, train, tmp_path):
     cfg = demo_config('classroom')
     cfg.dump(str(tmp_path / 'student.py'))

@@ -1,0 +1,57 @@
+"""What MMEngine's checkpoints lack for a resume to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmengine.dist import get_world_size
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+
+def pending_gradients(runner: Runner) -> dict[str, Tensor]:
+    """Gradients that wait for others (``accumulative_counts``), by their parameters' names.
+
+    After an update there are none. Of several ranks' only the first's could be written: there
+    MMEngine's warning holds, that those of a few iterations are lost.
+    """
+    if get_world_size() > 1 or not _waits(runner):
+        return {}
+    found = {name: p.grad for name, p in _model(runner).named_parameters()}
+    return {name: grad.cpu() for name, grad in found.items() if grad is not None}
+
+
+def put_back_gradients(runner: Runner, gradients: dict[str, Tensor]) -> None:
+    """Let a resumed run go on from them."""
+    for name, parameter in _model(runner).named_parameters():
+        if name in gradients:
+            parameter.grad = gradients[name].to(parameter)
+    if gradients:
+        runner.logger.info(
+            f'the accumulated gradients of {len(gradients)} parameters are put back: none is lost'
+        )
+
+
+def on_cpu(fields: Mapping[str, object]) -> dict[str, object]:
+    """A record's fields as a checkpoint keeps them."""
+    return {
+        key: on_cpu(value)
+        if isinstance(value, Mapping)
+        else value.cpu()
+        if isinstance(value, Tensor)
+        else value
+        for key, value in fields.items()
+    }
+
+
+def _waits(runner: Runner) -> bool:
+    """Whether the last iteration's backward was without an update."""
+    wrapper = runner.optim_wrapper
+    each = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return any(one.inner_count % getattr(one, '_accumulative_counts', 1) for one in each)
+
+
+def _model(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
