@@ -8,7 +8,7 @@ PINS := requirements.txt setup.py $(wildcard requirements/placeholders/*/setup.p
 # The stamp's name is a hash of the pins: an environment that is up to date is left alone.
 STAMP := $(VENV)/.installed-$(shell cat $(PINS) | sha256sum | cut -c1-16)
 
-.PHONY: help install demo test test-quick lint clean
+.PHONY: help install demo test test-quick test-nightly lint clean
 help:
 	@grep -E '^# make|^[a-z-]+:.*## ' Makefile | sed 's/:.*## /: /'
 
@@ -31,6 +31,10 @@ test: install lint ## all tests, and the examples in docstrings
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
 	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts tests/test_record.py \
 		tests/test_golden.py tests/test_mentors
+
+test-nightly: install ## what takes minutes: more published students, more kills
+	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests -m nightly
+	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests/test_runs/test_resume.py
 
 lint: install ## ruff, mypy and the package's layers
 	$(VENV)/bin/ruff check classroomkd_mm tools tests

@@ -1,10 +1,13 @@
-"""What lets MMPose 1.3 import without mmdet and mmcv's compiled ops; nothing else.
+"""What lets MMPose 1.3 import, and its configs build, without mmdet and mmcv's compiled ops.
 
 ``mmpose.models`` imports two modules unguarded that have nothing to do with distillation: RTMO's
 head (needs mmdet) and EDPose's (needs ``mmcv.ops``). Where a dependency is missing, its module is
-replaced by a placeholder whose head says what to install. Where it is present nothing is touched.
+replaced by a placeholder whose head says what to install. MMPose's configs (RTMPose's, RTMW's) name
+three things of mmdet's: where it is missing, ``standins`` has them. Where a dependency is present
+it is not touched; ``mends`` is for a fault of MMPose's own.
 """
 
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,6 +19,13 @@ GUARDED: dict[str, tuple[str, str, str]] = {
     'hybrid_heads.rtmo_head': ('RTMOHead', 'mmdet.utils', 'pip install mmdet'),
     'transformer_heads': ('EDPoseHead', 'mmcv.ops', 'install mmcv with its compiled ops'),
 }
+# What MMPose's configs name of mmdet's: root registry: (name there, name in standins).
+STANDINS: dict[str, tuple[str, str]] = {
+    'HOOKS': ('PipelineSwitchHook', 'PipelineSwitchHook'),
+    'TRANSFORMS': ('YOLOXHSVRandomAug', 'YOLOXHSVRandomAug'),
+    'MODELS': ('CSPNeXt', 'cspnext'),
+}
+MENDS = 'classroomkd_mm.mends'
 
 
 def installed(module: str) -> bool:
@@ -53,12 +63,8 @@ def _refusing_head(name: str, reason: str) -> type:
     return type(name, (), {'__init__': refuse, '__doc__': f'Unavailable: {reason}.'})
 
 
-def enable_mmpose() -> None:
+def _replace_heads() -> None:
     """Put placeholders where ``import mmpose.models`` would fail; does nothing elsewhere."""
-    if not installed('mmpose') or 'mmpose.models' in sys.modules:
-        return
-    if why_missing('mmpose.registry'):  # classification goes on without it; the doctor says why
-        return
     missing = unavailable_heads()
     if not missing:
         return
@@ -73,4 +79,59 @@ def enable_mmpose() -> None:
             MODELS.register_module(name=name, module=head, force=True)
 
 
-enable_mmpose()
+def _stand_in_for_mmdet() -> tuple[str, ...]:
+    """Register what MMPose's configs take from mmdet, where it does not import.
+
+    Returns:
+        What is provided, as configs name it.
+    """
+    if why_missing('mmdet') is None or 'mmdet.registry' in sys.modules:
+        return ()
+    from mmengine import registry
+
+    from . import standins
+
+    # MMEngine imports SCOPE.registry for each name of a scope: without one it warns each time, and
+    # one that dies of another version's mmcv would end the run.
+    module = ModuleType('mmdet.registry', f'Placeholder: {__name__} stands in for mmdet.')
+    for kind, (name, ours) in STANDINS.items():
+        root = getattr(registry, kind)
+        # Of a scope of OpenMMLab's without locations MMEngine would look for SCOPE.utils.
+        child = registry.Registry(
+            root.name, parent=root, scope='mmdet', locations=[standins.__name__]
+        )
+        child.register_module(name=name, module=getattr(standins, ours))
+        setattr(module, kind, child)
+    sys.modules[module.__name__] = module
+    return tuple(f'mmdet.{name}' for name, _ in STANDINS.values())
+
+
+def _mend_with_data_sets() -> None:
+    """Let MMPose's data sets bring what mends them, when they are imported."""
+    from mmpose.registry import DATASETS
+
+    if 'mmpose.datasets' in sys.modules:
+        import_module(MENDS)
+    elif MENDS not in DATASETS._locations:
+        # HACK: a registry imports its locations, in order, when it is first asked. To import the
+        # data sets here would cost a second where there are none of MMPose's.
+        DATASETS._locations.append(MENDS)
+
+
+def enable_mmpose() -> tuple[str, ...]:
+    """Make MMPose import and its configs build; does nothing where they do.
+
+    Returns:
+        What is provided in mmdet's place, as configs name it.
+    """
+    if not installed('mmpose') or why_missing('mmpose.registry'):
+        return ()  # classification goes on without it; the doctor says why
+    # MMPose imports albumentations, which would ask the package index for news each time.
+    os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1')
+    if 'mmpose.models' not in sys.modules:
+        _replace_heads()
+    _mend_with_data_sets()
+    return _stand_in_for_mmdet()
+
+
+PROVIDED = enable_mmpose()

@@ -6,7 +6,7 @@ import sys
 from importlib import metadata
 from typing import Callable, Optional
 
-from .compat import installed, unavailable_heads
+from .compat import PROVIDED, installed, unavailable_heads
 
 PACKAGES = {
     'torch': ('torch',),
@@ -15,6 +15,7 @@ PACKAGES = {
     'mmpose': ('mmpose',),
     'mmpretrain': ('mmpretrain',),
     'mmdet': ('mmdet',),
+    'albumentations': ('albumentations',),
     'numpy': ('numpy',),
     'opencv': ('opencv-python-headless', 'opencv-python'),
     'xtcocotools': ('xtcocotools',),
@@ -170,6 +171,8 @@ def print_environment() -> None:
     if installed('mmpose'):
         for head, reason in unavailable_heads().items():
             print(f'unavailable  {head}: {reason}')
+    if PROVIDED:
+        print(f'provided     {", ".join(PROVIDED)} (in place of mmdet)')
 
 
 def main() -> int:

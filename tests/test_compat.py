@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from mmpose.registry import MODELS
 
-from classroomkd_mm import compat
+from classroomkd_mm import compat, doctor
 from classroomkd_mm.compat import GUARDED, unavailable_heads
 
 
@@ -82,3 +82,85 @@ def test_an_mmpose_that_does_not_import_does_not_stop_classification(tmp_path):
     fake_package(tmp_path, 'mmpose', 'raise AssertionError("MMCV==9 is used")')
     result = fresh_python('import classroomkd_mm; print("imported")', tmp_path)
     assert result.stdout.strip() == 'imported', result.stderr
+
+
+# What stands in for mmdet
+
+NAMES = "('mmdet.PipelineSwitchHook', 'mmdet.YOLOXHSVRandomAug', 'mmdet.CSPNeXt')"
+BUILD = (
+    'import classroomkd_mm\n'
+    'from mmengine.registry import DefaultScope, HOOKS, MODELS, TRANSFORMS\n'
+    'DefaultScope.get_instance("run", scope_name="mmpose")\n'
+    'HOOKS.build(dict(type="mmdet.PipelineSwitchHook", switch_epoch=1, switch_pipeline=[]))\n'
+    'TRANSFORMS.build(dict(type="mmdet.YOLOXHSVRandomAug"))\n'
+    'MODELS.build(dict(type="CSPNeXt", _scope_="mmdet", widen_factor=0.125))\n'
+    'print(classroomkd_mm.compat.PROVIDED)'
+)
+
+
+@pytest.mark.skipif(not compat.PROVIDED, reason='mmdet is installed here and is used')
+@pytest.mark.parametrize('broken', [False, True])
+def test_mmdets_names_build_without_it_and_nothing_is_warned(tmp_path, broken):
+    if broken:
+        fake_package(tmp_path, 'mmdet', 'raise AssertionError("MMCV==2.9 is incompatible")')
+    result = fresh_python(BUILD, tmp_path)
+    assert result.stdout.strip() == NAMES, result.stdout + result.stderr
+
+
+def test_an_mmdet_that_is_there_keeps_its_names(tmp_path):
+    fake_package(tmp_path, 'mmdet')
+    (tmp_path / 'mmdet/utils.py').write_text('ConfigType = reduce_mean = None')
+    (tmp_path / 'mmdet/hooks.py').write_text(
+        'from mmdet.registry import HOOKS\n'
+        '@HOOKS.register_module()\n'
+        'class PipelineSwitchHook:\n    pass'
+    )
+    (tmp_path / 'mmdet/registry.py').write_text(
+        'from mmengine.registry import HOOKS as ROOT, Registry\n'
+        'HOOKS = Registry("hook", parent=ROOT, scope="mmdet", locations=["mmdet.hooks"])'
+    )
+    code = (
+        'import classroomkd_mm\n'
+        'from mmengine.registry import HOOKS, TRANSFORMS\n'
+        'made = HOOKS.build(dict(type="mmdet.PipelineSwitchHook"))\n'
+        'print(classroomkd_mm.compat.PROVIDED, type(made).__module__, TRANSFORMS.children.keys())'
+    )
+    result = fresh_python(code, tmp_path)
+    assert result.stdout.startswith('() mmdet.hooks '), result.stdout + result.stderr
+    assert "'mmdet'" not in result.stdout
+
+
+@pytest.mark.parametrize('asked, before', [('1', None), ('0', '0')])
+def test_albumentations_asks_nobody_for_news_unless_told_to(asked, before, monkeypatch, tmp_path):
+    monkeypatch.delenv('NO_ALBUMENTATIONS_UPDATE', raising=False)
+    if before:
+        monkeypatch.setenv('NO_ALBUMENTATIONS_UPDATE', before)
+    code = 'import os, classroomkd_mm; print(os.environ["NO_ALBUMENTATIONS_UPDATE"])'
+    assert fresh_python(code, tmp_path).stdout.strip() == asked
+
+
+@pytest.mark.parametrize('first', ['classroomkd_mm', 'mmpose.datasets'])
+def test_whole_body_people_can_be_converted(first, tmp_path):
+    """MMPose's data set says keypoints_3d=None, and its converter takes the shape of that."""
+    code = (
+        f'import {first}, classroomkd_mm\n'
+        'from mmpose.registry import DATASETS\n'
+        'kind = DATASETS.get("CocoWholeBodyDataset")\n'
+        'point = [5.0, 5.0, 2]\n'
+        'person = dict(bbox=[0, 0, 9, 9], keypoints=point * 17, foot_kpts=point * 6,\n'
+        '    face_kpts=point * 68, lefthand_kpts=point * 21, righthand_kpts=point * 21,\n'
+        '    iscrowd=0, num_keypoints=17, image_id=1, id=1, category_id=1, segmentation=[])\n'
+        'image = dict(file_name="a.jpg", width=9, height=9, img_id=1)\n'
+        'data = kind(lazy_init=True)\n'
+        'info = data.parse_data_info(dict(raw_ann_info=person, raw_img_info=image))\n'
+        'print(info["keypoints"].shape, "keypoints_3d" in info)'
+    )
+    result = fresh_python(code, tmp_path)
+    assert result.stdout.strip().endswith('(1, 133, 2) False'), result.stdout + result.stderr
+
+
+@pytest.mark.skipif(not compat.PROVIDED, reason='mmdet is installed here and is used')
+def test_the_doctor_says_what_is_provided(capsys):
+    doctor.print_environment()
+    line = f'provided     {", ".join(compat.PROVIDED)} (in place of mmdet)\n'
+    assert line in capsys.readouterr().out and 'mmdet.PipelineSwitchHook' in line

@@ -31,9 +31,8 @@ def indexes_are_read_once():
 def published():
     """The zoo's index: weights' URL by config."""
     index = {}
-    for data_set in ('coco', 'mpii'):
-        folder = MIM / 'configs/body_2d_keypoint/topdown_heatmap' / data_set
-        for file in folder.glob('*.yml'):
+    for folder in ('topdown_heatmap/coco', 'topdown_heatmap/mpii', 'rtmpose/coco'):
+        for file in (MIM / 'configs/body_2d_keypoint' / folder).glob('*.yml'):
             for entry in yaml.safe_load(file.read_text())['Models']:
                 index[entry['Config'].replace('configs/', 'mmpose::', 1)] = entry['Weights']
     return index

@@ -12,7 +12,6 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..compat import why_missing
 from .checkpoint import load_weights
 from .mentor import WholeConfig
 from .zoo import look_up
@@ -164,9 +163,6 @@ def _model_config(config: WholeConfig) -> dict[str, Any]:
 
 def _build_network(model: dict[str, Any], scope: str | None) -> nn.Module:
     # A mentor's backbone weights (init_cfg) would be fetched only to be overwritten.
-    backbone = model.get('backbone', {})
-    backbone.pop('init_cfg', None)
-    if backbone.get('_scope_') == 'mmdet' and why_missing('mmdet') is not None:
-        backbone['_scope_'] = 'mmpose'  # RTMPose's CSPNeXt, which MMPose has as well
+    model.get('backbone', {}).pop('init_cfg', None)
     with DefaultScope.overwrite_default_scope(scope):  # None keeps the run's own
         return MMENGINE_MODELS.build(model)

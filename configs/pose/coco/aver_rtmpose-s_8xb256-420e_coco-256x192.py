@@ -1,0 +1,3 @@
+_base_ = ['classroom_rtmpose-s_8xb256-420e_coco-256x192.py']
+model = dict(_delete_=True, **{**_base_.model, **_base_.aver})
+model.update(distill_loss=dict(type='KLDistillLoss', loss_weight=0.003, beta=10.0))

@@ -1,0 +1,186 @@
+"""RTMPose's and RTMW's published configs as students: their data, stages, averages and metrics."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from yapf.yapflib import yapf_api
+
+from classroomkd_mm.runs import with_classroom_hook
+
+BODY = 'mmpose::body_2d_keypoint/rtmpose'
+WHOLE = 'mmpose::wholebody_2d_keypoint/rtmpose'
+# A student's config, its number of keypoints, and what its own metric reports.
+STUDENTS = {
+    'coco-t': (f'{BODY}/coco/rtmpose-t_8xb256-420e_coco-256x192.py', 17, 'coco/AP'),
+    'coco-s': (f'{BODY}/coco/rtmpose-s_8xb256-420e_coco-256x192.py', 17, 'coco/AP'),
+    'coco-m': (f'{BODY}/coco/rtmpose-m_8xb256-420e_coco-256x192.py', 17, 'coco/AP'),
+    'body8-t': (f'{BODY}/body8/rtmpose-t_8xb256-420e_body8-256x192.py', 17, 'coco/AP'),
+    'body8-s': (f'{BODY}/body8/rtmpose-s_8xb256-420e_body8-256x192.py', 17, 'coco/AP'),
+    'body8-m': (f'{BODY}/body8/rtmpose-m_8xb256-420e_body8-256x192.py', 17, 'coco/AP'),
+    'halpe26-t': (f'{BODY}/body8/rtmpose-t_8xb1024-700e_body8-halpe26-256x192.py', 26, 'AUC'),
+    'halpe26-s': (f'{BODY}/body8/rtmpose-s_8xb1024-700e_body8-halpe26-256x192.py', 26, 'AUC'),
+    'halpe26-m': (f'{BODY}/body8/rtmpose-m_8xb512-700e_body8-halpe26-256x192.py', 26, 'AUC'),
+    'ubody-t': (
+        f'{WHOLE}/ubody/rtmpose-t_8xb64-270e_coco-ubody-wholebody-256x192.py',
+        133,
+        'coco-wholebody/AP',
+    ),
+    'whole-m': (
+        f'{WHOLE}/coco-wholebody/rtmpose-m_8xb64-270e_coco-wholebody-256x192.py',
+        133,
+        'coco-wholebody/AP',
+    ),
+    'rtmw-m': (
+        f'{WHOLE}/cocktail14/rtmw-m_8xb1024-270e_cocktail14-256x192.py',
+        133,
+        'coco-wholebody/AP',
+    ),
+}
+QUICK = ('coco-t', 'halpe26-t', 'ubody-t')  # one of each kind; the others differ in width
+PARTS = dict(foot_kpts=(15, 6), face_kpts=(0, 68), lefthand_kpts=(9, 21), righthand_kpts=(10, 21))
+SMALL = 'configs/demo/mentor_small.py'
+
+
+@pytest.fixture(scope='module')
+def whole_people(people):
+    """The people with feet, face and hands: as many points at an ankle, the nose, the wrists."""
+    for split in ('train', 'val'):
+        folder = people / 'annotations'
+        content = json.loads((folder / f'person_keypoints_{split}.json').read_text())
+        for person in content['annotations']:
+            for part, (joint, count) in PARTS.items():
+                person[part] = person['keypoints'][3 * joint : 3 * joint + 3] * count
+                person[part.replace('kpts', 'valid')] = True
+            person.setdefault('segmentation', [])
+        (folder / f'whole_{split}.json').write_text(json.dumps(content))
+    return people
+
+
+def on_people(dataset, people, split):
+    """A config's data set, or of a combined one its first part, on the people."""
+    if dataset.type == 'CombinedDataset':
+        dataset.datasets = dataset.datasets[:1]
+        on_people(dataset.datasets[0], people, split)
+        return
+    whole = 'WholeBody' in dataset.type
+    dataset.update(
+        data_root=f'{people}/',
+        ann_file=f'annotations/{"whole" if whole else "person_keypoints"}_{split}.json',
+        data_prefix=dict(img=f'{split}/'),
+        indices=4,
+    )
+    dataset.pop('bbox_file', None)
+
+
+def student_config(name, people, root):
+    """The published config for two epochs of one iteration, the second in its second stage."""
+    cfg = get_config(STUDENTS[name][0])
+    cfg.model.backbone.pop('init_cfg')  # weights from the net
+    for split in ('train', 'val'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(batch_size=4, num_workers=0, persistent_workers=False)
+        on_people(loader.dataset, people, split)
+    if 'ann_file' in cfg.val_evaluator:
+        kind = 'whole' if 'WholeBody' in cfg.val_evaluator.type else 'person_keypoints'
+        cfg.val_evaluator.ann_file = f'{people}/annotations/{kind}_val.json'
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    cfg.train_cfg.update(max_epochs=2, val_interval=2)
+    hook = [hook for hook in cfg.custom_hooks if hook.type == 'mmdet.PipelineSwitchHook'][0]
+    hook.switch_epoch = 1
+    student, mentor = cfg.model, dict(name='small', config=f'{root}/{SMALL}', checkpoint=None)
+    cfg.model = dict(
+        type='classroomkd_mm.ClassroomDistiller',
+        student=student,
+        mentors=[mentor],
+        knowledge_filter=dict(type='KnowledgeFilter', task_bias=1.0),
+        mentoring=dict(type='AdaptiveMentoring', alpha=2.0),
+        distill_loss=dict(type='KLDistillLoss', loss_weight=0.001, beta=10.0),
+    )
+    return with_classroom_hook(cfg)
+
+
+@pytest.fixture(autouse=True)
+def configs_are_written_as_they_are(monkeypatch):
+    """MMEngine lays out the whole config eight times a run, and the tables of RTMW's fourteen data
+    sets take a quarter of a minute each time."""
+    monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture
+def iterations(monkeypatch):
+    """What each training iteration of a run in this test logged."""
+    seen, call_hook = [], Runner.call_hook
+
+    def spy(runner, point, **kwargs):
+        if point == 'after_train_iter':
+            seen.append(kwargs['outputs'])
+        return call_hook(runner, point, **kwargs)
+
+    monkeypatch.setattr(Runner, 'call_hook', spy)
+    return seen
+
+
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(n, marks=() if n in QUICK else pytest.mark.nightly) for n in STUDENTS],
+)
+def test_a_published_config_learns_in_both_stages_and_is_measured(
+    name, whole_people, train, tmp_path, iterations, request
+):
+    cfg = student_config(name, whole_people, request.config.rootpath)
+    theirs = [hook.type for hook in get_config(STUDENTS[name][0]).custom_hooks]
+    assert [h.type for h in cfg.custom_hooks] == [*theirs, 'classroomkd_mm.ClassroomHook']
+    cfg.work_dir = str(tmp_path / name)
+    runner = train(cfg)
+
+    assert len(iterations) == 2
+    for seen in iterations:
+        assert seen['loss_task_kpt'] > 0 and seen['loss_distill'] >= 0
+        assert torch.isfinite(seen['loss'])
+    _, keypoints, metric = STUDENTS[name]
+    assert runner.model.head.out_channels == keypoints
+    assert f'val/{metric}' in runner.message_hub.log_scalars
+
+    hooks = {type(hook).__name__: hook for hook in runner.hooks}
+    assert {'ClassroomHook', 'PipelineSwitchHook'} <= set(hooks)
+    second = hooks['PipelineSwitchHook'].switch_pipeline
+    assert second != cfg.train_dataloader.dataset.pipeline
+    now = runner.train_dataloader.dataset.pipeline.transforms
+    assert [type(t).__name__ for t in now] == [t['type'].split('.')[-1] for t in second]
+    saved = torch.load(next((tmp_path / name).glob('epoch_2.pth')), weights_only=False)
+    assert ('ema_state_dict' in saved) == ('EMAHook' in theirs)
+    plain = MODELS.build(cfg.model.student)
+    assert set(saved['state_dict']) == set(plain.state_dict())
+
+
+def test_the_shipped_recipe_trains_a_step(whole_people, train, tmp_path, request):
+    """rtmpose-s with its four mentors' networks, at random: RTMPose, HRNet and ViTPose."""
+    root = request.config.rootpath
+    recipe = root / 'configs/pose/coco/classroom_rtmpose-s_8xb256-420e_coco-256x192.py'
+    cfg = Config.fromfile(recipe)
+    cfg.model.student.backbone.pop('init_cfg')
+    for mentor in cfg.model.mentors:
+        mentor.checkpoint = None
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    on_people(cfg.train_dataloader.dataset, whole_people, 'train')
+    cfg.train_dataloader.dataset.indices = 2
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.train_cfg = dict(by_epoch=True, max_epochs=1)
+    cfg.work_dir = str(tmp_path / 'recipe')
+    runner = train(with_classroom_hook(cfg))
+    assert [m.name for m in runner.model.mentors] == [
+        'rtmpose-l',
+        'hrnet-w48',
+        'vitpose-base',
+        'rtmpose-m',
+    ]
+    kinds = [type(hook).__name__ for hook in runner.hooks]
+    assert kinds.count('ClassroomHook') == kinds.count('EMAHook') == 1
+    assert kinds.count('PipelineSwitchHook') == 1
