@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from classroomkd_mm import functional
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*ROOT.glob('classroomkd_mm/**/*.py'), *ROOT.glob('tools/*.py')])
 FUNCTIONS = [
@@ -41,3 +43,8 @@ def test_hardly_anything_is_of_any_type():
 @pytest.mark.parametrize('file', sorted(ROOT.glob('tools/*.py')), ids=lambda file: file.name)
 def test_a_tool_explains_itself(file):
     assert ast.get_docstring(ast.parse(file.read_text()))
+
+
+@pytest.mark.parametrize('name', [n for n in functional.__all__ if n != 'Scale'])
+def test_a_public_function_shows_an_example(name):
+    assert '>>> ' in getattr(functional, name).__doc__  # pytest --doctest-modules runs it

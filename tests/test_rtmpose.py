@@ -8,7 +8,6 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from yapf.yapflib import yapf_api
 
 from classroomkd_mm.runs import with_classroom_hook
 
@@ -102,13 +101,6 @@ def student_config(name, people, root):
         distill_loss=dict(type='KLDistillLoss', loss_weight=0.001, beta=10.0),
     )
     return with_classroom_hook(cfg)
-
-
-@pytest.fixture(autouse=True)
-def configs_are_written_as_they_are(monkeypatch):
-    """MMEngine lays out the whole config eight times a run, and the tables of RTMW's fourteen data
-    sets take a quarter of a minute each time."""
-    monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
 
 
 @pytest.fixture
