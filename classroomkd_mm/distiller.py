@@ -26,7 +26,7 @@ from .parts import (
 )
 from .record import SCOPE, LessonRecord
 from .registry import MODELS
-from .structures import Lesson, Reading, Scores, Temperatures
+from .structures import Answer, Lesson, Reading, Scores, Temperatures
 from .tasks import Samples, Task, build_task
 from .tasks.heads import Output, scaled
 
@@ -160,11 +160,15 @@ class ClassroomDistiller(StudentInPlace):
     def _ask(self, inputs: Tensor) -> tuple[list[Reading], list[Tensor]]:
         """What the mentors say, in the student's terms, and whether it is finite.
 
-        One after the other: of each only what is taught is kept.
+        One after the other: of each only what is taught is kept, unless it is asked for again.
         """
         readings, finite = [], []
-        for mentor, bridge in self.members:
-            answer = mentor(inputs)
+        kinds = [(id(mentor.network), mentor.view.resize) for mentor in self.mentors]
+        again: dict[object, Answer] = {}
+        for (mentor, bridge), kind in zip(self.members, kinds):
+            answer = again[kind] if kind in again else mentor(inputs)
+            if kinds.count(kind) > 1:
+                again[kind] = answer
             finite.append(answer.finite)
             with torch.autocast(inputs.device.type, enabled=False):
                 readings.append(bridge.read(answer))

@@ -9,12 +9,13 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from .datasets import colour_order
-from .mentors import Convention, InputView, Mentor, MentorSettings
+from .mentors import Convention, InputView, Mentor, MentorSettings, WholeConfig
 from .parts import Metainfo
 from .registry import TASKS
 from .tasks import Bridge, Task
 
 Member = tuple[Mentor, Bridge]
+Network = tuple[nn.Module, WholeConfig]
 
 
 def build_members(
@@ -35,11 +36,18 @@ def build_members(
     names = [each.name for each in settings]
     if len(set(names)) < len(names):
         raise ValueError(f'mentors must have different names, got {names}')
-    return tuple(_build_member(student, task, each) for each in settings)
+    networks: dict[object, Network] = {}
+    return tuple(_build_member(student, task, each, networks) for each in settings)
 
 
-def _build_member(student: BaseModel, task: Task[Any], settings: MentorSettings) -> Member:
-    network, config = settings.build()
+def _build_member(
+    student: BaseModel, task: Task[Any], settings: MentorSettings, networks: dict[object, Network]
+) -> Member:
+    # The same weights given twice, say with other keypoint names, are one network; random are two.
+    same = (str(settings.config), settings.checkpoint) if settings.checkpoint else settings.name
+    if same not in networks:
+        networks[same] = settings.build()
+    network, config = networks[same]
     bridge = task.bridge(settings.name, network, config, settings.own)
     if not isinstance(bridge, Bridge):
         raise TypeError(f'{type(task).__name__}.bridge must give a Bridge, got {bridge!r}')

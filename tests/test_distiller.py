@@ -649,3 +649,24 @@ def test_a_part_that_cannot_be_copied_is_rehearsed_itself(build):
             self.lock = threading.Lock()
 
     assert build(mentoring=dict(type='Holding')).mentoring.lock
+
+
+def test_the_same_weights_given_twice_are_one_network_and_asked_once(build, demo_config, tmp_path):
+    small = demo_config('mentor_small').model
+    torch.manual_seed(3)
+    torch.save(dict(state_dict=ROOT_MODELS.build(small).state_dict()), tmp_path / 'a.pth')
+    torch.save(dict(state_dict=ROOT_MODELS.build(small).state_dict()), tmp_path / 'c.pth')
+    mentors = [
+        dict(name=name, config=small.to_dict(), checkpoint=str(tmp_path / f'{file}.pth'))
+        for name, file in (('first', 'a'), ('second', 'a'), ('third', 'c'))
+    ]
+    model = build(mentors=mentors).eval()
+    first, second, third = (mentor.network for mentor in model.mentors)
+    assert first is second and first is not third
+    asked = []
+    first.register_forward_hook(lambda *_: asked.append(1))
+    losses = lesson(model, batch())
+    assert len(asked) == 1
+    assert losses['classroom/first/score'] == losses['classroom/second/score']
+    random = [dict(mentor, checkpoint=None) for mentor in mentors]
+    assert len({id(mentor.network) for mentor in build(mentors=random).mentors}) == 3
