@@ -1,6 +1,7 @@
 """Bringing a published checkpoint: once per machine, whole, and for all ranks or for none."""
 
 import hashlib
+import json
 import os
 import re
 import socket
@@ -106,12 +107,33 @@ def hash_in_name(name: str) -> Optional[str]:
 def _whole(path: Path) -> bool:
     """Whether a file is there and what was published; without a hash, whether it looks whole.
 
-    Checkpoints are zip files, very old ones pickles, whose end cannot be checked.
+    Checkpoints are zip files, very old ones pickles, whose end cannot be checked. A safetensors file
+    begins with the length of its header, which says where its last tensor ends.
     """
     if not path.is_file():
         return False
     digest = hash_in_name(path.name)
+    if digest is None and path.suffix == '.safetensors':
+        return _whole_safetensors(path)
     if digest is None:
         with path.open('rb') as file:
             return file.read(1) == b'\x80' or zipfile.is_zipfile(path)
     return hashlib.sha256(path.read_bytes()).hexdigest().startswith(digest)
+
+
+def _whole_safetensors(path: Path) -> bool:
+    size = path.stat().st_size
+    with path.open('rb') as file:
+        start = 8 + int.from_bytes(file.read(8), 'little')
+        head = file.read(min(start, size) - 8)
+    try:
+        entries = [entry for key, entry in json.loads(head).items() if key != '__metadata__']
+        return size == start + max((entry['data_offsets'][1] for entry in entries), default=0)
+    except (
+        ValueError,
+        AttributeError,
+        TypeError,
+        KeyError,
+        IndexError,
+    ):  # cut off or no such file
+        return False

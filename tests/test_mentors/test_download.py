@@ -244,3 +244,21 @@ def test_a_host_that_cannot_be_is_an_error_of_the_mentor(server):
 )
 def test_the_hash_in_a_name(name, digest):
     assert hash_in_name(name) == digest
+
+
+@pytest.mark.parametrize('damage', [None, 'cut', 'head', 'text'])
+def test_a_safetensors_file_by_url_needs_no_hash_in_its_name(server, damage):
+    from safetensors.torch import save_file
+
+    folder, url = server
+    theirs, ours = nn.Linear(2, 2), nn.Linear(2, 2)
+    save_file(theirs.state_dict(), folder / 'net.safetensors')
+    whole = (folder / 'net.safetensors').read_bytes()
+    given = dict(cut=whole[:-3], head=whole[:20], text=b'not found').get(damage, whole)
+    (folder / 'net.safetensors').write_bytes(given)
+    if damage is None:
+        load_weights(ours, f'{url}/net.safetensors', 'mentor')
+        assert torch.equal(ours.weight, theirs.weight)
+    else:
+        with pytest.raises(RuntimeError, match='mentor: checkpoint=.*what came is not a whole'):
+            load_weights(ours, f'{url}/net.safetensors', 'mentor')
