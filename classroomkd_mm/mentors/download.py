@@ -107,8 +107,8 @@ def hash_in_name(name: str) -> Optional[str]:
 def _whole(path: Path) -> bool:
     """Whether a file is there and what was published; without a hash, whether it looks whole.
 
-    Checkpoints are zip files, very old ones pickles, whose end cannot be checked. A safetensors file
-    begins with the length of its header, which says where its last tensor ends.
+    Checkpoints are zip files, very old ones pickles, whose end cannot be checked. A safetensors
+    file begins with the length of its header, which says where its last tensor ends.
     """
     if not path.is_file():
         return False
