@@ -6,11 +6,12 @@ from typing import Any
 
 def inner_sets(dataset: object) -> Iterator[object]:
     """The data sets that read files, of a data set or its config; itself if it wraps none."""
-    inner = [*(get(dataset, 'datasets') or ()), get(dataset, 'dataset')]
-    inner = [each for each in inner if each is not None]
-    for each in inner:
+    # A wrapper of one set may show that one's attributes as its own, its parts among them.
+    one = get(dataset, 'dataset')
+    parts = (get(dataset, 'datasets') or ()) if one is None else (one,)
+    for each in parts:
         yield from inner_sets(each)
-    if not inner:
+    if not parts:
         yield dataset
 
 

@@ -48,9 +48,7 @@ class FixedMentoring(Mentoring):
     """
 
     def __init__(self, tau: float) -> None:
-        if tau <= 0:
-            raise ValueError(f'mentoring.tau={tau} is not positive')
-        self.tau = tau
+        self.tau = _positive(tau)
 
     def forward(
         self, lesson: Lesson, student: Optional[Tensor] = None, mentors: Sequence[Tensor] = ()
@@ -71,9 +69,7 @@ class DTKDMentoring(Mentoring):
     """
 
     def __init__(self, tau: float) -> None:
-        if tau <= 0:
-            raise ValueError(f'mentoring.tau={tau} is not positive')
-        self.tau = tau
+        self.tau = _positive(tau)
 
     def forward(
         self, lesson: Lesson, student: Tensor, mentors: Sequence[Tensor]
@@ -86,3 +82,9 @@ class DTKDMentoring(Mentoring):
             mentors: M logits ``(N, K, D)``.
         """
         return dynamic_temperatures(student, mentors, self.tau)
+
+
+def _positive(tau: float) -> float:
+    if tau <= 0:
+        raise ValueError(f'mentoring.tau={tau} is not positive')
+    return tau

@@ -7,6 +7,8 @@ import torch
 from classroomkd_mm import (
     AdaptiveMentoring,
     ConfidenceFilter,
+    DTKDMentoring,
+    EntropyFilter,
     FixedMentoring,
     KLDistillLoss,
     KnowledgeFilter,
@@ -147,6 +149,9 @@ def test_what_the_data_set_lacks_is_named(scorer, message):
     [
         (lambda: KnowledgeFilter(ranking='best'), "ranking='best' is unknown"),
         (lambda: FixedMentoring(0), 'tau=0 is not positive'),
+        (lambda: DTKDMentoring(-1), 'tau=-1 is not positive'),
+        (lambda: ConfidenceFilter('2'), "knowledge_filter.total='2' is unknown"),
+        (lambda: EntropyFilter('log'), "knowledge_filter.form='log' is unknown"),
     ],
 )
 def test_wrong_arguments(make, message):

@@ -70,7 +70,8 @@ def test_a_run_on_spoilt_areas_says_so_once_and_equals_one_on_the_boxes(
         torch.testing.assert_close(runs['spoilt'][0][key], value)
 
 
-def test_every_part_of_a_combined_set_is_counted(demo_config, train, spoilt):
+@pytest.mark.parametrize('fixed', [False, True])
+def test_every_part_of_a_combined_set_is_counted_once(demo_config, train, spoilt, fixed):
     cfg = demo_config('classroom')
     cfg.train_cfg.max_epochs = 1
     whole = cfg.train_dataloader.dataset.to_dict()
@@ -80,6 +81,9 @@ def test_every_part_of_a_combined_set_is_counted(demo_config, train, spoilt):
     cfg.train_dataloader.dataset = dict(
         type='CombinedDataset', metainfo=coco, datasets=[whole, part], pipeline=pipeline
     )
+    if fixed:
+        combined = cfg.train_dataloader.dataset
+        cfg.train_dataloader.dataset = dict(type='classroomkd_mm.FixedViews', dataset=combined)
     train(cfg)
     assert '5 of 48 people have no usable area (5 missing)' in log_of(cfg)
 
