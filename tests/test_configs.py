@@ -12,6 +12,7 @@ from mmengine.hub import get_config
 from mmengine.registry import MODELS
 
 from classroomkd_mm.mentors.zoo import look_up
+from classroomkd_mm.runs import student_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 POSE = sorted(p for data in ('coco', 'mpii') for p in (CONFIGS / 'pose' / data).glob('*.py'))
@@ -72,6 +73,25 @@ def test_the_four_variants_differ_in_the_lesson_alone(path):
     for cfg in (plain, kd, aver):
         assert cfg.train_dataloader == classroom.train_dataloader
         assert cfg.train_cfg == classroom.train_cfg and cfg.optim_wrapper == classroom.optim_wrapper
+
+
+@pytest.mark.parametrize(
+    'path',
+    [
+        p
+        for p in sorted(CONFIGS.glob('*/**/classroom*.py'))
+        if p.parts[-2] not in ('_base_', 'cifar100')
+    ],
+    ids=lambda p: f'{p.parts[-2]}/{p.stem}',
+)
+def test_the_students_config_needs_nothing_of_this_package(path):
+    cfg = Config.fromfile(path)
+    alone = student_config(cfg)
+    if 'classroomkd_mm.' in str(cfg.model.student):  # one of this package's networks
+        assert alone.custom_imports.imports == ['classroomkd_mm']
+    else:
+        assert 'classroomkd_mm' not in alone.pretty_text
+        assert alone.model == cfg.model.student and alone.train_dataloader == cfg.train_dataloader
 
 
 def test_a_whole_classroom_of_the_zoo_builds():

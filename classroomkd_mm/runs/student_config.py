@@ -2,10 +2,12 @@
 
 import copy
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.registry import Registry
+from mmengine.runner import Runner
 
 from ..distiller import ClassroomDistiller
 from ..registry import HOOKS, MODELS
@@ -45,6 +47,10 @@ def student_config(cfg: Config) -> Config:
     hooks = [hook for hook in plain.get('custom_hooks') or [] if not _is_ours(hook)]
     plain.update(custom_hooks=hooks, load_from=None, resume=False)
     plain.pop('work_dir', None)
+    # What a config only defines to make its classroom of; the runner reads the rest by these names.
+    read = signature(Runner).parameters
+    for key in [key for key in plain if key not in read and _needs_package(plain[key])]:
+        plain.pop(key)
     plain.custom_imports = _imports(plain)
     return Config(plain.to_dict())
 
