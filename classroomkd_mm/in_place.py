@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cache
 from types import new_class
 from typing import Any, ClassVar, SupportsIndex
 
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, PretrainedInit
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
+from .loading import what_fits
 from .mentors.checkpoint import wrongly_shaped
+
+WHOLE = (
+    'what is resumed or tested must fit whole (a training takes from load_from what fits, with '
+    'ClassroomHook, which tools/train.py adds)'
+)
 
 
 class StudentInPlace(BaseModel):
@@ -66,9 +73,20 @@ class StudentInPlace(BaseModel):
         return model
 
     def init_weights(self) -> None:
-        """As the student's: what its ``init_cfg`` file lacks is no error."""
+        """As the student's: of its ``init_cfg`` files what fits is taken, the rest told.
+
+        Raises:
+            RuntimeError: Where less than half of the backbone's parameters fit.
+        """
         student = self.student
-        student.init_weights()
+        backbone = getattr(student, 'backbone', student)
+        with ExitStack() as stack:
+            for name, module in student.named_modules():
+                files = _pretrained(module)
+                if files:
+                    what = f'{".".join(filter(None, ("student", name)))}.init_cfg: {files}'
+                    stack.enter_context(what_fits(module, what, backbone))
+            student.init_weights()
         self._is_init = student._is_init
 
     @property
@@ -119,11 +137,11 @@ class StudentInPlace(BaseModel):
     ) -> None:
         """Weights of another shape are an error, not MMEngine's warning."""
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        wrong = wrongly_shaped(self, state_dict, prefix)
+        wrong = [] if _is_copy(self) else wrongly_shaped(self, state_dict, prefix)
         if wrong:
             raise RuntimeError(
                 f'the checkpoint is not one of this student: {len(wrong)} wrongly shaped keys '
-                f'({", ".join(wrong[:5])})'
+                f'({", ".join(wrong[:5])}); {WHOLE}'
             )
 
 
@@ -145,9 +163,23 @@ def _assemble(added: type, stock: type) -> object:
 def _refuse_mismatch(module: nn.Module, keys: _IncompatibleKeys) -> None:
     """A checkpoint that does not fit the student is an error, not MMEngine's warning."""
     missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
-    if missing or keys.unexpected_keys:
+    if (missing or keys.unexpected_keys) and not _is_copy(module):
         raise RuntimeError(
             f'the checkpoint is not one of this student: {len(missing)} missing keys '
             f'{missing[:5]}, {len(keys.unexpected_keys)} unexpected keys '
-            f'{keys.unexpected_keys[:5]}'
+            f'{keys.unexpected_keys[:5]}; {WHOLE}'
         )
+
+
+def _is_copy(module: nn.Module) -> bool:
+    """Whether it holds nothing that was added: a copy loads as the student does."""
+    return not getattr(module, 'added', frozenset()) & vars(module).keys()
+
+
+def _pretrained(module: nn.Module) -> str:
+    """The files that a module's ``init_cfg`` names, empty without any."""
+    found = getattr(module, 'init_cfg', None) or ()
+    entries = [found] if isinstance(found, Mapping) else found
+    kinds = ('Pretrained', PretrainedInit)
+    files = [repr(each.get('checkpoint')) for each in entries if each.get('type') in kinds]
+    return ', '.join(files)

@@ -13,6 +13,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
+from classroomkd_mm.loading import only_whole
 from classroomkd_mm.runs import student_config
 
 
@@ -67,6 +68,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     runner = Runner.from_cfg(merge_args(Config.fromfile(args.config), args))
+    only_whole(getattr(runner.model, 'module', runner.model), f'checkpoint={args.checkpoint!r}')
     for path in filter(None, (args.out, args.dump)):
         make_folder(Path(path))
     if args.dump:

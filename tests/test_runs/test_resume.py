@@ -228,7 +228,7 @@ def mixed(tmp_path):
 def test_batch_augmentation_and_a_seed_that_nobody_gave(mixed, train):
     cut = stopped(mixed, 3)
     kept = cut['classroom']
-    assert set(kept) == {'gradients', 'total', 'sampler_seed'}
+    assert set(kept) == {'setup', 'gradients', 'total', 'sampler_seed'}
     assert set(kept['gradients']) <= set(cut['state_dict'])
     work_dir = Path(mixed.work_dir)
     train(mixed, resume=True)
