@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
-from classroomkd_mm.runs import with_classroom_hook, with_view_sampler
+from classroomkd_mm.runs import with_classroom_hook, with_mentor_folder, with_view_sampler
 
 EXAMPLES = """examples:
   python tools/train.py configs/pose/coco/classroom_mobilenetv2_8xb64-210e_coco-256x192.py
@@ -69,7 +69,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.update(resume=True, load_from=args.resume)
     elif args.resume and find_latest_checkpoint(cfg.work_dir):
         cfg.update(resume=True, load_from=None)  # until there is one, load_from holds
-    return with_view_sampler(with_classroom_hook(cfg))
+    return with_mentor_folder(with_view_sampler(with_classroom_hook(cfg)))
 
 
 def _use_amp(cfg: Config) -> None:

@@ -18,8 +18,9 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmengine.utils import track_iter_progress
 
 from ..distiller import ClassroomDistiller
+from ..mentors.configs import located
 from ..registry import MODELS
-from ..runs import is_classroom
+from ..runs import is_classroom, with_mentor_folder
 from .tables import Rows, markdown, text
 from .zoo import Wanted, download, found_table, info, search
 
@@ -57,7 +58,7 @@ def build_classroom(
     """
     if not is_classroom(cfg.model):
         raise ValueError(f'the model is a {cfg.model.get("type")}, not a ClassroomDistiller')
-    model = copy.deepcopy(dict(cfg.model))
+    model = copy.deepcopy(dict(with_mentor_folder(cfg).model))
     if mentors is not None:
         model['mentors'] = list(mentors)
     if 'data_preprocessor' in cfg:
@@ -166,8 +167,9 @@ def _row(cfg: Config, settings: Settings, trial: Optional[Trial]) -> list[str]:
 def _weights(settings: Settings) -> tuple[Optional[str], list[str]]:
     """A mentor's checkpoint where it is a file on this machine, else what to know of it."""
     checkpoint = settings.get('checkpoint')
-    if checkpoint is None or re.match('https?://', checkpoint):
+    if checkpoint is None or re.match('https?://', str(checkpoint)):
         return None, []
+    checkpoint = located(str(checkpoint), settings.get('folder'))
     if not Path(checkpoint).expanduser().is_file():
         return None, [f'weights not there yet: {checkpoint}']
     return checkpoint, []
@@ -177,7 +179,7 @@ def listed(cfg: Config) -> list[Settings]:
     """The mentors of a config, each with the name that logs will call it by."""
     return [
         {'name': settings.get('zoo', f'mentor{position}'), **settings}
-        for position, settings in enumerate(cfg.model.get('mentors', []))
+        for position, settings in enumerate(with_mentor_folder(cfg).model.get('mentors', []))
     ]
 
 

@@ -24,11 +24,13 @@ from mmengine.utils import track_iter_progress
 from torch import Tensor
 
 from ..distiller import ClassroomDistiller
-from ..mentors import Mentor, MentorSettings
+from ..members import AnyMentor
+from ..mentors import MentorSettings
 from ..mentors.checkpoint import read_checkpoint
 from ..mentors.download import fetch
 from ..tasks.pose import PoseTask
 from ..tasks.pose.bridge import PoseBridge
+from ..tasks.pose.keypoints import metainfo_in_config
 from .check import Dataset, build_classroom, training_set
 from .tables import Rows, text
 
@@ -60,7 +62,7 @@ class Crops:
         return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def make_stock(mentor: Mentor, settings: MentorSettings) -> None:
+def make_stock(mentor: AnyMentor, settings: MentorSettings) -> None:
     """Leave a mentor's network as ``mmpose.apis.init_model`` does, but for the flip test.
 
     Args:
@@ -85,13 +87,14 @@ def make_stock(mentor: Mentor, settings: MentorSettings) -> None:
 
 def _dataset_meta(cfg: Config, settings: MentorSettings) -> Mapping[str, Any]:
     """The metainfo of the data that a mentor was trained on."""
-    from mmpose.apis.inference import dataset_meta_from_config
-
-    meta = dataset_meta_from_config(cfg) or _meta_in_checkpoint(settings)
+    who = f'mentor {settings.name!r}'
+    # Of the training data alone, as stock inference does.
+    found = metainfo_in_config(cfg, who, ['train_dataloader'])
+    meta = found or _meta_in_checkpoint(settings)
     if not meta:
         # MMPose itself would take it for a network of COCO's keypoints.
         raise ValueError(
-            f'mentor {settings.name!r}: neither its config nor its checkpoint names the data set '
+            f'{who}: neither its config nor its checkpoint names the data set '
             'that stock inference must know; give train_dataloader.dataset of a known type, or '
             'with metainfo, in its config'
         )
@@ -110,7 +113,7 @@ def _meta_in_checkpoint(settings: MentorSettings) -> Mapping[str, Any]:
     return (meta or {}).get('dataset_meta') or {}
 
 
-def stock_keypoints(mentor: Mentor, bridge: PoseBridge, sample: Any) -> np.ndarray:
+def stock_keypoints(mentor: AnyMentor, bridge: PoseBridge, sample: Any) -> np.ndarray:
     """The student's keypoints ``(K, 2)`` in the picture; where the mentor lacks one, any."""
     from mmpose.apis import inference_topdown
 
@@ -119,7 +122,7 @@ def stock_keypoints(mentor: Mentor, bridge: PoseBridge, sample: Any) -> np.ndarr
     return keypoints if bridge.index is None else keypoints[bridge.index.numpy()]
 
 
-def classroom_keypoints(mentor: Mentor, bridge: PoseBridge, inputs: Tensor) -> np.ndarray:
+def classroom_keypoints(mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor) -> np.ndarray:
     """Keypoints ``(2, K, 2)`` in the student's input: as they are scored, as they are taught."""
     reading = bridge.read(mentor(inputs))
     taught = [part.softmax(-1) for part in reading.parts]
@@ -180,12 +183,12 @@ def _shown(cfg: Config, model: ClassroomDistiller) -> Dataset:
     return dataset
 
 
-def _pose_members(model: ClassroomDistiller) -> list[tuple[Mentor, PoseBridge]]:
+def _pose_members(model: ClassroomDistiller) -> list[tuple[AnyMentor, PoseBridge]]:
     return [(m, bridge) for m, bridge in model.members if isinstance(bridge, PoseBridge)]
 
 
 def _apart(
-    mentor: Mentor, bridge: PoseBridge, inputs: Tensor, sample: Any, crops: Crops
+    mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor, sample: Any, crops: Crops
 ) -> np.ndarray:
     """Distances ``(2, n)`` of a person's n keypoints that are labelled and that the mentor has."""
     stock = crops.to_input(stock_keypoints(mentor, bridge, sample), sample.metainfo)

@@ -23,6 +23,7 @@ from typing import Optional
 from mmengine.config import Config
 from scipy.stats import t as student_t
 
+from ..runs import with_mentor_folder
 from .tables import markdown
 
 EXAMPLES = """examples:
@@ -118,7 +119,7 @@ def run_config(run: Run, seed: int, split: str) -> Config:
     Raises:
         ValueError: Where the run does not train by epochs.
     """
-    cfg = Config.fromfile(run.config)
+    cfg = with_mentor_folder(Config.fromfile(run.config))
     # A copy: merging takes `_delete_` out of the options, which the next seed needs as well.
     cfg.merge_from_dict({**copy.deepcopy(dict(run.options)), 'randomness.seed': seed})
     if 'max_epochs' not in cfg.train_cfg:
@@ -261,6 +262,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--split', choices=['val', 'test'], default='test', help='choose settings on val only'
     )
+    parser.add_argument('--metric', help="another metric of the evaluation than the study's")
     parser.add_argument('--only', nargs='+', metavar='RUN', help='some of the runs')
     parser.add_argument(
         '--set',
@@ -280,7 +282,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     root = Path(args.work_dir or f'work_dirs/study/{Path(args.study).stem}') / args.split
     try:
         study = read_study(args.study)
-        study = replace(study, runs=variants(choose(study.runs, args.only), args.set))
+        runs = variants(choose(study.runs, args.only), args.set)
+        study = replace(study, runs=runs, metric=args.metric or study.metric)
         table = summarise(run_study(study, args.seeds, args.split, root), study.reference)
     except (ValueError, RuntimeError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error

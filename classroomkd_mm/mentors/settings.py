@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import DefaultScope
 from torch import nn
 
+from .cheap import CHEAP, Cheap
 from .checkpoint import load_weights
+from .configs import build_network, located, nowhere, read_config
 from .mentor import WholeConfig
 from .zoo import look_up
 
-COMMON = frozenset({'name', 'zoo', 'config', 'checkpoint', 'trusted'})
+NAMED = frozenset({'name', 'zoo', 'config', 'checkpoint'})
+COMMON = NAMED | {'trusted', 'folder'}
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,14 @@ class MentorSettings:
 
     Attributes:
         name: How logs call it.
-        config: A path, ``library::path``, or the config itself.
+        config: A path, ``library::path``, or the config itself: of a network, or of a classroom of
+            this package, whose student the mentor then is.
         checkpoint: A path or URL; None for random weights.
         trusted: Whether the checkpoint may run code when it is read.
         own: Settings that only the task knows.
+        cheap: How its network is run.
+        folder: Where relative paths are looked for after the working directory: the folder of the
+            classroom's config, which this package's tools set where it is needed.
     """
 
     name: str
@@ -40,6 +46,8 @@ class MentorSettings:
     checkpoint: str | None
     trusted: bool = False
     own: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+    cheap: Cheap = Cheap()
 
     @classmethod
     def of(
@@ -69,28 +77,39 @@ class MentorSettings:
             raise ValueError(f'{who}.name={name!r} must be a string')
         _check_keys(cfg, who, name, own, foreign or {})
         config, checkpoint = _sources(cfg, f'mentor {name!r}')
+        if isinstance(config, os.PathLike):
+            config = str(config)
+        folder = cfg.get('folder')
         return cls(
             name,
-            config,
-            None if checkpoint is None else str(checkpoint),
+            located(config, folder) if isinstance(config, str) else config,
+            None if checkpoint is None else located(str(checkpoint), folder),
             bool(cfg.get('trusted', False)),
             {key: cfg[key] for key in own & set(cfg)},
+            folder,
+            Cheap.of(cfg, f'mentor {name!r}'),
         )
 
     def build(self) -> tuple[nn.Module, WholeConfig]:
         """The network with its weights, and its config, read where it is a path.
 
         Raises:
-            FileNotFoundError: Where config or checkpoint is missing.
+            FileNotFoundError: Where config or checkpoint is missing, with the places looked at.
+            ImportError: Where the config needs what is not installed.
             TypeError: Where the config is none.
-            ValueError: See :func:`load_weights`.
+            ValueError: See :func:`read_config`, :func:`build_network`, :func:`load_weights`.
         """
         who = f'mentor {self.name!r}'
-        config = _whole_config(self.config, who)
-        network = _build_network(_model_config(config), config.get('default_scope'))
+        config = read_config(self.config, who, self.folder)
+        network = build_network(config, who)
         if self.checkpoint is not None:
+            self._check_file(self.checkpoint, who)
             load_weights(network, self.checkpoint, who, self.trusted)
         return network, config
+
+    def _check_file(self, path: str, who: str) -> None:
+        if '://' not in path and not Path(path).expanduser().exists():
+            raise FileNotFoundError(f'{who}: checkpoint={nowhere(path, self.folder)}')
 
 
 def _check_keys(
@@ -106,13 +125,14 @@ def _check_keys(
             f'mentor {name!r}: {", ".join(alien)} is for {foreign[alien[0]]}, and this is a mentor '
             'of another task'
         )
-    unknown = sorted(set(cfg) - COMMON - own)
-    near = [difflib.get_close_matches(key, COMMON | own, n=1) for key in unknown]
+    takes = COMMON | CHEAP | own
+    unknown = sorted(set(cfg) - takes)
+    near = [difflib.get_close_matches(key, takes, n=1) for key in unknown]
     hints = [f'{key}: did you mean {hit[0]}?' for key, hit in zip(unknown, near) if hit]
     if unknown or not ('zoo' in cfg or {'config', 'checkpoint'} <= set(cfg)):
         raise ValueError(
             f'{who} takes name and either zoo, or config and checkpoint (None for random weights), '
-            f'also {", ".join(sorted(own | {"trusted"}))}; got {sorted(cfg)}'
+            f'also {", ".join(sorted(takes - NAMED))}; got {sorted(cfg)}'
             + ''.join(f'; {hint}' for hint in hints)
         )
     if {'zoo', 'config'} <= set(cfg):
@@ -133,36 +153,3 @@ def _sources(cfg: Mapping[str, Any], who: str) -> tuple[Any, Any]:
             'random weights)'
         )
     return published.config, cfg.get('checkpoint', published.weights)
-
-
-def _whole_config(config: object, who: str) -> WholeConfig:
-    """A config from a dict, a path or ``library::path``."""
-    if isinstance(config, str):
-        from mmengine.hub import get_config
-
-        try:
-            config = get_config(config) if '::' in config else Config.fromfile(config)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'{who}: config={config!r} does not exist (paths start at the current directory)'
-            ) from error
-    if not isinstance(config, (dict, Config)):
-        raise TypeError(
-            f'{who}: config must be a dict, a path or library::path, got {type(config).__name__}'
-        )
-    return config
-
-
-def _model_config(config: WholeConfig) -> dict[str, Any]:
-    """The model in a whole config, or the config if it is a model's."""
-    model = Config(dict(model=config.get('model', config))).model.to_dict()
-    if 'data_preprocessor' in config and 'model' in config:  # MMPretrain's, as its runner does
-        model.setdefault('data_preprocessor', config['data_preprocessor'])
-    return model
-
-
-def _build_network(model: dict[str, Any], scope: str | None) -> nn.Module:
-    # A mentor's backbone weights (init_cfg) would be fetched only to be overwritten.
-    model.get('backbone', {}).pop('init_cfg', None)
-    with DefaultScope.overwrite_default_scope(scope):  # None keeps the run's own
-        return MMENGINE_MODELS.build(model)
