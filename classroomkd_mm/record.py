@@ -10,7 +10,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-from .structures import Lesson, Scores, Temperatures
+from .structures import Lesson, Pull, Scores, Temperatures
 
 SCOPE = 'classroom/'  # of the scalars of an iteration
 
@@ -24,12 +24,15 @@ class LessonRecord:
         student_score: Mean score of the student over what is labelled, a scalar.
         active: ``(M,)``, each mentor's share of what could be taught that it taught.
         score: ``(M,)``, its mean score over what it knows.
-        rank: ``(M,)``, its mean rank.
+        rank: ``(M,)``, its mean rank where it is judged.
         warmth: ``(M,)``, its mean temperature over what it taught, times ``active``.
         muted: ``(M,)``, whether its outputs were not finite.
         task_weight: Mean weight of the task loss, a scalar.
         batches: How many are summed, a scalar.
         losses: The iteration's losses by name, scalars.
+        pull: ``(5,)``, the fields of a :class:`Pull` in their order, 0 where nothing was compared.
+        corrected: Whether lessons were balanced or projected.
+        unlabelled: How many samples have no label, a scalar.
     """
 
     names: tuple[str, ...]
@@ -42,6 +45,9 @@ class LessonRecord:
     task_weight: Tensor
     batches: Tensor
     losses: Mapping[str, Tensor] = field(default_factory=dict)
+    pull: Tensor = field(default_factory=lambda: torch.zeros(5))
+    corrected: bool = False
+    unlabelled: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     @classmethod
     def of(
@@ -51,6 +57,7 @@ class LessonRecord:
         lesson: Lesson,
         temperature: Temperatures,
         finite: Sequence[Tensor],
+        pull: Pull | None = None,
     ) -> LessonRecord:
         """One batch's record, on its device and without waiting for it."""
         mean = _mean(scores.values, scores.judged)
@@ -58,30 +65,38 @@ class LessonRecord:
         # Of what can be taught: labelled keypoints that the mentor knows, or samples with any.
         counted = scores.taught if by_keypoint else scores.taught.any(-1, keepdim=True)
         counted = counted.expand(len(names), -1, -1)
-        count = counted.sum((1, 2)).clamp(min=1)
-        taught = lesson.active & counted
-        warmth = temperature[0] if isinstance(temperature, tuple) else temperature
-        warmth, each = torch.broadcast_tensors(warmth, taught)
-        warmth = (warmth * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1)
-        active = taught.sum((1, 2)) / count
+        taught, ranked = lesson.active & counted, counted & ~scores.unlabelled
+        active = _mean(taught, counted)
         return cls(
             names=tuple(names),
             student_score=mean[0],
             active=active,
             score=mean[1:],
-            rank=(lesson.ranks[1:] * counted).sum((1, 2)) / count,
-            warmth=warmth * active,
+            rank=_mean(lesson.ranks[1:], ranked),
+            warmth=_mean_temperature(temperature, taught) * active,
             muted=1 - torch.stack(list(finite)).to(active) if names else active,
-            task_weight=_mean_weight(lesson, mean[0]),
+            task_weight=_mean_weight(lesson, scores),
             batches=torch.ones_like(mean[0]),
+            pull=_pulls(pull, mean),
+            corrected=pull is not None and pull.given is not None,
+            unlabelled=scores.unlabelled.sum().to(mean),
         )
 
     def scalars(self) -> dict[str, Tensor]:
         """The means by name: ``classroom/student_score``, ``classroom/<mentor>/active``, ..."""
         found = {f'{SCOPE}student_score': self.student_score / self.batches}
+        found.update({f'{SCOPE}{key}': value for key, value in self._contest().items()})
         for name, row in zip(self.names, self._rows()):
             found.update({f'{SCOPE}{name}/{key}': value for key, value in row.items()})
         return found
+
+    def _contest(self) -> dict[str, Tensor]:
+        """Lessons against labels: ratios of the sums, 0 where the task's gradient was 0."""
+        if not self.names:
+            return {}
+        task, lesson, given, against, compared = self.pull
+        found = dict(lesson_to_task=_share(lesson, task), against=_share(against, compared))
+        return dict(found, lesson_to_task_after=_share(given, task)) if self.corrected else found
 
     def _rows(self) -> list[dict[str, Tensor]]:
         """The mentors' means; of ``muted`` the share of batches."""
@@ -134,12 +149,20 @@ class LessonRecord:
         return dict(
             student_score=(self.student_score / self.batches).item(),
             task_weight=(self.task_weight / self.batches).item(),
+            **{key: value.item() for key, value in self._contest().items()},
             losses={key: (value / self.batches).item() for key, value in self.losses.items()},
             mentors=mentors,
+            **self._blanks(),
         )
 
+    def _blanks(self) -> dict[str, int]:
+        """How many samples have no label, where there are any; this waits for the device."""
+        count = round(self.unlabelled.item())
+        return dict(unlabelled=count) if count else {}
 
-SUMMED = tuple(f.name for f in fields(LessonRecord) if f.name not in ('names', 'losses'))
+
+APART = ('names', 'losses', 'corrected')
+SUMMED = tuple(f.name for f in fields(LessonRecord) if f.name not in APART)
 
 
 def _mean(values: Tensor, judged: Tensor) -> Tensor:
@@ -148,11 +171,37 @@ def _mean(values: Tensor, judged: Tensor) -> Tensor:
     return torch.where(judged, values, 0).sum((1, 2)) / count
 
 
-def _mean_weight(lesson: Lesson, like: Tensor) -> Tensor:
-    return torch.ones_like(like) if lesson.task_weight is None else lesson.task_weight.mean()
+def _mean_temperature(temperature: Temperatures, taught: Tensor) -> Tensor:
+    """The mentors' own over what each taught, ``(M,)``."""
+    own = temperature[0] if isinstance(temperature, tuple) else temperature
+    own, each = torch.broadcast_tensors(own, taught)
+    return (own * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1)
+
+
+def _pulls(pull: Pull | None, like: Tensor) -> Tensor:
+    if pull is None:
+        return like.new_zeros(5)
+    given = pull.lesson if pull.given is None else pull.given
+    found = (pull.task, pull.lesson, given, pull.against, pull.compared)
+    return torch.stack([value.to(like) for value in found])
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole > 0, part / whole, 0)
+
+
+def _mean_weight(lesson: Lesson, scores: Scores) -> Tensor:
+    """Over the samples that have a label."""
+    weight, labelled = lesson.task_weight, ~scores.unlabelled[:, 0]
+    if weight is None:
+        return torch.ones_like(scores.values[0, 0, 0])
+    return torch.where(labelled, weight, 0).sum() / labelled.sum().clamp(min=1)
 
 
 LITTLE = 0.1  # a mean task weight below it leaves the labels next to nothing
+# Up to 1 no step along both can lead against the labels, and about 1 it hardly does; students that
+# lessons made worse than their labels alone had 11 to 24.
+HEAVY = 2.0
 
 
 def warnings_of(line: Mapping[str, Any]) -> dict[str, str]:
@@ -174,9 +223,35 @@ def warnings_of(line: Mapping[str, Any]) -> dict[str, str]:
             f'mentor {name!r} taught nobody: its mean score is {mentors[name]["score"]:.3f}, '
             f"the student's {line['student_score']:.3f}; it costs time and adds nothing"
         )
+    found.update(_contested(line))
     if line['task_weight'] < LITTLE:
         found['task_weight'] = (
             f'the mean weight of the task loss is {line["task_weight"]:.3f}: the student hardly '
             'learns from its labels; set knowledge_filter.task_bias, e.g. to 1'
+        )
+    return found
+
+
+def _contested(line: Mapping[str, Any]) -> dict[str, str]:
+    """Lessons that outweighed the labels, or contradicted them."""
+    before, found = line.get('lesson_to_task', 0), {}
+    ratio = line.get('lesson_to_task_after', before)
+    if ratio > HEAVY:
+        found['outweighed'] = (
+            f'lessons outweighed the labels: at the output the gradient of loss_distill was '
+            f'{ratio:.1f} times that of the task, and may undo what the labels teach; set '
+            'distill_loss.balance=1, or a smaller loss_weight'
+        )
+    if 'lesson_to_task_after' in line and not before:
+        found['unopposed'] = (
+            'the task losses had no gradient at the output of the student: with '
+            'distill_loss.balance no lesson is given then. Are there labels? Without them set '
+            'distill_loss.balance=None'
+        )
+    if line.get('against', 0) > 0.5:
+        found['contradicted'] = (
+            f'{line["against"]:.0%} of the lessons contradicted the labels: mentors know other '
+            'data, or another convention (MentorEvalHook tells how well they do on these); '
+            "distill_loss.conflict='project' takes out of each lesson what contradicts"
         )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Union
 
@@ -36,7 +37,8 @@ class ClassTruth:
     """What is known of a batch of pictures.
 
     Attributes:
-        label: The true class ``(N,)``, or soft labels ``(N, C)`` (mixup, cutmix).
+        label: The true class ``(N,)``, -1 where there is no label; or soft labels ``(N, C)``
+            (mixup, cutmix), all 0 where there is none.
     """
 
     label: Tensor
@@ -81,26 +83,34 @@ class Reading:
             input pixels, logits ``(N, C)``.
         parts: What is taught: natural logits ``(N, K, D)``, whose softmax is the member's
             distribution; one part, two for a SimCC student.
+        places: Indices ``(D_m,)``: which of the student's classes the guess and the parts are of,
+            ``C`` and ``D`` are then ``D_m``. None where they are of all.
     """
 
     guess: Tensor
     parts: tuple[Tensor, ...]
+    places: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of one student and M mentors.
 
-    A mentor that lacks some keypoints is judged by the others, and compared with the student on
-    those alone.
+    A mentor that lacks some keypoints (classes) is judged by the others, and compared with the
+    student on those alone. Of a sample without any label no score is known: nobody is judged on it,
+    and every mentor may teach all of it that it knows.
 
     Attributes:
         values: ``(1 + M, N, K)`` in [0, 1], the student in row 0.
         labelled: bool ``(N, K)``, which of them count.
         geometric: Whether a batch's score is the geometric mean of its samples'.
         correct: bool ``(M, N)``, for tasks where a mentor is right or wrong; None elsewhere.
-        target: The true class ``(N, K)``, for tasks that have one; None elsewhere.
-        known: bool ``(M, K)``, which keypoints each mentor has; None where all have all.
+        target: The true class ``(N, K)``, -1 where there is no label, for tasks that have one; None
+            elsewhere.
+        known: bool ``(M, K)``, which keypoints each mentor has; or ``(M, N, K)`` in [0, 1], how
+            much of each label's mass is of classes that it knows. None where all know all.
+        rival: ``(M, N, K)``, the student's scores on the classes alone that each mentor knows; None
+            where they are row 0 of ``values``.
     """
 
     values: Tensor
@@ -109,22 +119,45 @@ class Scores:
     correct: Tensor | None = None
     target: Tensor | None = None
     known: Tensor | None = None
+    rival: Tensor | None = None
+
+    @property
+    def unlabelled(self) -> Tensor:
+        """Samples of which no score is known, bool ``(N, 1)``."""
+        return ~self.labelled.any(-1, keepdim=True)
+
+    @property
+    def shares(self) -> Tensor | None:
+        """How much of it each mentor knows: ``known`` as ``(M, N or 1, K)``; None if all."""
+        if self.known is None:
+            return None
+        return self.known if self.known.dim() == 3 else self.known[:, None]
 
     @property
     def taught(self) -> Tensor:
         """Which keypoints can be taught: bool ``(N, K)``, or ``(M, N, K)`` where mentors differ."""
-        return self.labelled if self.known is None else self.labelled & self.known[:, None]
+        taught, shares = self.labelled | self.unlabelled, self.shares
+        return taught if shares is None else taught & (shares > 0)
 
     @property
     def judged(self) -> Tensor:
         """Which keypoints a member's own score is of: bool ``(N, K)``, or ``(1 + M, N, K)``."""
-        return (
-            self.labelled if self.known is None else torch.cat([self.labelled[None], self.taught])
-        )
+        shares = self.shares
+        if shares is None:
+            return self.labelled
+        return torch.cat([self.labelled[None], self.labelled & (shares > 0)])
+
+    @property
+    def heard(self) -> Tensor:
+        """How much of each keypoint's lesson counts: ``taught``, or its share of a soft label."""
+        shares = self.shares
+        if shares is None or shares.dtype is torch.bool:
+            return self.taught
+        return self.taught * shares
 
     @property
     def counts(self) -> Tensor | None:
-        """Mentors that know something labelled of a sample, bool ``(M, N, 1)``; None if all do."""
+        """Mentors that know something to teach of a sample, bool ``(M, N, 1)``; None if all do."""
         return None if self.known is None else self.taught.any(-1, keepdim=True)
 
     def right(self, per_sample: Tensor, min_score: float) -> Tensor:
@@ -147,6 +180,8 @@ class Lesson:
         rival: ``(M, N, K')``, the student's rank on what each mentor knows; None where every
             mentor knows everything, and it is row 0 of ``ranks``.
         healthy: bool ``(M,)``, whose outputs are finite; None if all are.
+        places: For each mentor the classes that it knows, see :class:`Reading`; None where every
+            mentor knows all.
     """
 
     active: Tensor
@@ -155,9 +190,34 @@ class Lesson:
     task_weight: Tensor | None = None
     rival: Tensor | None = None
     healthy: Tensor | None = None
+    places: tuple[Tensor | None, ...] | None = None
 
     def keep(self, healthy: Tensor) -> Lesson:
         """The lesson without the mentors that are not ``healthy`` (M,); who is silent weighs 0."""
         active = self.active & healthy.view(-1, 1, 1)
         weight = torch.where(active, self.weight, 0)
         return replace(self, active=active, weight=weight, healthy=healthy)
+
+    def about(self, readings: Sequence[Reading]) -> Lesson:
+        """The lesson of mentors that say this, some of them of the classes alone that they know."""
+        places = tuple(reading.places for reading in readings)
+        return self if all(each is None for each in places) else replace(self, places=places)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """How hard a lesson pulls at the student's output, and how hard its task; all scalars.
+
+    Attributes:
+        task: Norm of the task losses' gradient there.
+        lesson: Norm of the distillation loss's, as its weights make it.
+        given: Norm of what balance and projection leave of it; None where neither is asked.
+        against: How many lessons (of a sample's keypoint, class: a sample) contradict the label.
+        compared: Of how many.
+    """
+
+    task: Tensor
+    lesson: Tensor
+    given: Tensor | None
+    against: Tensor
+    compared: Tensor

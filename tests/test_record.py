@@ -8,19 +8,20 @@ import torch
 
 from classroomkd_mm import AdaptiveMentoring, KnowledgeFilter
 from classroomkd_mm.record import LessonRecord, warnings_of
-from classroomkd_mm.structures import Scores
+from classroomkd_mm.structures import Pull, Scores
 
 NAMES = ('a', 'b')
 
 
-def record(seed=0, known=None, granularity='sample', mentors=2):
+def record(seed=0, known=None, granularity='sample', mentors=2, pull=None):
     g = torch.Generator().manual_seed(seed)
     labelled = torch.rand(4, 5, generator=g) > 0.3
     scores = Scores(torch.rand(1 + mentors, 4, 5, generator=g), labelled, known=known)
     lesson = KnowledgeFilter(granularity)(scores)
     tau = AdaptiveMentoring(3.0)(lesson)
     finite = [torch.tensor(True), torch.tensor(seed % 2 == 0)][:mentors]
-    return scores, lesson, tau, LessonRecord.of(NAMES[:mentors], scores, lesson, tau, finite)
+    told = (scores, lesson, tau, finite, pull)
+    return scores, lesson, tau, LessonRecord.of(NAMES[:mentors], *told)
 
 
 @pytest.mark.parametrize('granularity', ['sample', 'keypoint'])
@@ -125,3 +126,57 @@ def test_what_the_reader_should_know(given, about, words):
 def test_the_task_weight_is_a_mean(monkeypatch):
     scores, lesson, tau, made = record()
     assert made.line()['task_weight'] == pytest.approx(lesson.task_weight.mean().item())
+
+
+def pull(task, lesson, given=None, against=0, compared=0):
+    values = (task, lesson, given, against, compared)
+    return Pull(*(None if v is None else torch.tensor(v) for v in values))
+
+
+def test_how_lessons_weigh_against_labels_is_a_ratio_of_sums():
+    """A batch without a label has no ratio, and does not spoil the epoch's."""
+    given = [pull(2.0, 8.0, 1.0, 3, 4), pull(1.0, 1.0, 1.0, 0, 4), pull(0.0, 3.0, 0.0)]
+    made = [record(pull=each)[3].double() for each in given]
+    first, last = made[0].scalars(), made[2].scalars()
+    assert first['classroom/lesson_to_task'] == 4 and first['classroom/against'] == 0.75
+    assert first['classroom/lesson_to_task_after'] == 0.5
+    assert last['classroom/lesson_to_task'] == last['classroom/lesson_to_task_after'] == 0
+    line = (made[0] + made[1] + made[2]).line()
+    assert line['lesson_to_task'] == 4 and line['against'] == 3 / 8
+    assert line['lesson_to_task_after'] == pytest.approx(2 / 3)
+
+
+def test_a_ratio_after_is_told_only_where_lessons_are_corrected():
+    line = record(pull=pull(2.0, 8.0))[3].line()
+    assert line['lesson_to_task'] == 4 and 'lesson_to_task_after' not in line
+    assert record()[3].line()['lesson_to_task'] == 0
+    assert 'lesson_to_task' not in record(mentors=0, pull=pull(2.0, 8.0))[3].line()
+
+
+@pytest.mark.parametrize(
+    'contest, about, words',
+    [
+        (dict(lesson_to_task=2.0, against=0.5), set(), ''),
+        (
+            dict(lesson_to_task=16.94, against=0.26),
+            {'outweighed'},
+            'gradient of loss_distill was 16.9 times .* set distill_loss.balance=1',
+        ),
+        (dict(lesson_to_task=16.94, lesson_to_task_after=1.0), set(), ''),
+        (dict(lesson_to_task=0.0), set(), ''),
+        (
+            dict(lesson_to_task=0.0, lesson_to_task_after=0.0),
+            {'unopposed'},
+            'no gradient at the output .*: with distill_loss.balance no lesson .*balance=None',
+        ),
+        (
+            dict(lesson_to_task=1.0, against=0.61),
+            {'contradicted'},
+            "61% of the lessons contradicted the labels: .*distill_loss.conflict='project'",
+        ),
+    ],
+)
+def test_lessons_against_the_labels_are_told(contest, about, words):
+    found = warnings_of(dict(line((0.5, 0.1)), **contest))
+    assert set(found) == about
+    assert all(re.search(words, text) for text in found.values())

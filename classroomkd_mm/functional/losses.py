@@ -5,22 +5,8 @@ from typing import Optional
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction, FunctionCtx, once_differentiable
 
-
-class _WithGradient(torch.autograd.Function):
-    """A loss whose gradient is already known: only one tensor is kept for the backward pass."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, student: Tensor, loss: Tensor, grad: Tensor) -> Tensor:
-        ctx.save_for_backward(grad)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: BackwardCFunction, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        (grad,) = ctx.saved_tensors
-        return grad_output * grad, None, None
+from .gradients import with_gradient
 
 
 def _heard(logits: Tensor, weight: Tensor) -> Tensor:
@@ -72,7 +58,7 @@ def kl_distill(
             kl = log_m.sub_(log_s).mul_(p_m).sum(-1, keepdim=True)
             loss += (w * tau * tau_s * kl).sum()
             grad.addcmul_(w * tau, log_s.exp_().sub_(p_m))
-    return _WithGradient.apply(student, loss, grad)
+    return with_gradient(loss, [student], [grad])
 
 
 def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> Tensor:
@@ -97,7 +83,7 @@ def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> T
             gap = student - _heard(output, w).to(student.dtype)
             loss += (w * gap.square().mean(-1, keepdim=True)).sum()
             grad.addcmul_(w * (2 / student.shape[-1]), gap)
-    return _WithGradient.apply(student, loss, grad)
+    return with_gradient(loss, [student], [grad])
 
 
 def dkd_distill(
@@ -119,7 +105,7 @@ def dkd_distill(
         mentors: M logits ``(N, K, D)``, without gradient.
         weight: ``(M, N, K)``; 0 mutes a lesson whatever its logits are.
         temperature: ``(M, N, K)``, positive.
-        target: The true class ``(N, K)``.
+        target: The true class ``(N, K)``; -1 where it is not known, which mutes the lesson.
         alpha: Weight of TCKD.
         beta: Weight of NCKD.
 
@@ -135,6 +121,7 @@ def dkd_distill(
         tensor(0.)
     """
     loss = student.sum() * 0
+    weight, target = torch.where(target >= 0, weight, 0), target.clamp(min=0)
     for logits, w, tau in zip(mentors, weight, temperature):
         true_s, rest_s = _decoupled(student / tau[..., None], target)
         true_m, rest_m = _decoupled(_heard(logits, w[..., None]) / tau[..., None], target)

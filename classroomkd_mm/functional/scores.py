@@ -73,3 +73,21 @@ def keypoint_pck(keypoints: Tensor, target: Tensor, norm: Tensor, thr: float) ->
     """
     distance = (keypoints - target).square().sum(-1).sqrt()
     return ((distance <= thr * norm[:, None]) & (norm[:, None] > 0)).to(distance.dtype)
+
+
+def target_among(target: Tensor, places: Tensor) -> Tensor:
+    """Where the true class is among some of the classes.
+
+    Args:
+        target: Class indices, -1 where there is none.
+        places: Which classes, ``(D,)``.
+
+    Returns:
+        Indices into ``places``, shaped as ``target``; -1 for a class that is not there.
+
+    Example:
+        >>> target_among(torch.tensor([4, 1, 2, -1]), places=torch.tensor([1, 4]))
+        tensor([ 1,  0, -1, -1])
+    """
+    same = target[..., None] == places
+    return torch.where(same.any(-1), same.int().argmax(-1), -1)

@@ -37,7 +37,10 @@ def adaptive_temperature(
 
 
 def dynamic_temperatures(
-    student: Tensor, mentors: Sequence[Tensor], tau: float
+    student: Tensor,
+    mentors: Sequence[Tensor],
+    tau: float,
+    places: Optional[Sequence[Optional[Tensor]]] = None,
 ) -> tuple[Tensor, Tensor]:
     """DTKD: ``2 tau x / (x + y)`` for the student, ``2 tau y / (x + y)`` for a mentor.
 
@@ -46,8 +49,10 @@ def dynamic_temperatures(
 
     Args:
         student: Logits ``(N, K, D)``.
-        mentors: M logits ``(N, K, D)``.
+        mentors: M logits ``(N, K, D)``, or ``(N, K, D_m)`` of some places alone.
         tau: The reference temperature.
+        places: Indices ``(D_m,)`` of those, where the student's largest logit is looked for, too;
+            None for a mentor of all of them, and where all mentors are.
 
     Returns:
         The mentors' and the student's temperatures, each ``(M, N, K)``.
@@ -57,7 +62,11 @@ def dynamic_temperatures(
         >>> dynamic_temperatures(student, [mentor], tau=4.0)
         (tensor([[[2.]]]), tensor([[[6.]]]))
     """
-    x = student.amax(-1).expand(len(mentors), *student.shape[:2])
+    if places is None:
+        x = student.amax(-1).expand(len(mentors), *student.shape[:2])
+    else:
+        seen = (student if each is None else student.index_select(-1, each) for each in places)
+        x = torch.stack([logits.amax(-1) for logits in seen])
     y = torch.stack([logits.amax(-1) for logits in mentors]) if len(mentors) else x
     sound = (x > 0) & (y > 0)
     total = torch.where(sound, x + y, 1)

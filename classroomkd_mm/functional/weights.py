@@ -1,6 +1,7 @@
 """Per-sample mentor weights of other multi-teacher methods."""
 
 from collections.abc import Sequence
+from math import log
 from typing import Optional
 
 import torch
@@ -42,8 +43,11 @@ def entropy_weights(
     a single mentor that formula is 0, which would switch the distillation off; it has weight 1 in
     both forms. Where all entropies are 0 all mentors are equally sure, and have ``1 - 1 / M``.
 
+    Among few classes there is little to be unsure of: where mentors know different numbers of them
+    each entropy counts as if it were of the largest, ``H_m log D / log D_m``.
+
     Args:
-        mentors: M logits ``(N, K, D)``, at least one.
+        mentors: M logits ``(N, K, D)``, at least one; each may have a D_m of its own, at least 2.
         counts: bool, broadcastable to ``(M, N, K)``: the mentors that count; all if None. The
             others have weight 0, and M is the number of those that count.
         form: 'softmax' or 'share'.
@@ -61,7 +65,8 @@ def entropy_weights(
         >>> entropy_weights([sure, unsure, unsure], form='share').flatten()
         tensor([1.0000, 0.5000, 0.5000])
     """
-    entropies = torch.stack([_entropy(logits) for logits in mentors])
+    most = max(logits.shape[-1] for logits in mentors)
+    entropies = torch.stack([_entropy(logits, most) for logits in mentors])
     if form == 'softmax':
         return _lower_is_better(entropies, counts)
     if form == 'share':
@@ -95,6 +100,8 @@ def _of_those(counts: Tensor, weight: Tensor, number: Tensor) -> Tensor:
     return torch.where(counts, torch.where(number > 1, weight, 1), 0)
 
 
-def _entropy(logits: Tensor) -> Tensor:
+def _entropy(logits: Tensor, most: int) -> Tensor:
     log_p = logits.log_softmax(-1)
-    return -(log_p.exp() * log_p).sum(-1)
+    entropy = -(log_p.exp() * log_p).sum(-1)
+    own = logits.shape[-1]
+    return entropy if own == most else entropy * (log(most) / log(own))

@@ -9,10 +9,13 @@ finite: 0 where a mentor is muted.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Optional, TypeVar
+from math import inf
+from typing import Any, Generic, Optional, TypedDict, TypeVar
 
+import torch
 from torch import Tensor
 
+from ..functional import target_among
 from ..structures import Lesson, Scores, Temperatures
 
 Truth = TypeVar('Truth')
@@ -80,7 +83,8 @@ class Filter(Part):
 
         Args:
             scores: Of the student and M mentors.
-            mentors: M natural logits ``(N, K, D)``: of a SimCC student's two parts the first.
+            mentors: M natural logits ``(N, K, D)``: of a SimCC student's two parts the first. Of a
+                mentor that knows only some classes they are of those, and D is their number.
         """
 
 
@@ -96,7 +100,7 @@ class Mentoring(Part):
         Args:
             lesson: With tensors ``(M, N, K')``.
             student: Natural logits ``(N, K, D)``, without gradient.
-            mentors: M natural logits ``(N, K, D)``.
+            mentors: M natural logits ``(N, K, D)``, or of ``lesson.places`` alone.
         """
 
 
@@ -105,22 +109,52 @@ def lesson_weights(lesson: Lesson, labelled: Tensor) -> Tensor:
 
     Args:
         lesson: With weights ``(M, N, K')``.
-        labelled: bool ``(N, K)``, or ``(M, N, K)`` where mentors know different keypoints.
+        labelled: bool ``(N, K)``, or ``(M, N, K)`` where mentors know different keypoints, or
+            different shares of a soft label, in [0, 1].
 
     Returns:
-        ``(M, N, K)``, 0 for keypoints without a label.
+        ``(M, N, K)``, 0 for what is not taught.
     """
     share = labelled / labelled.sum(-1, keepdim=True).clamp(min=1)
     return lesson.weight * share / max(labelled.shape[-2], 1)
+
+
+BALANCE_PER = ('batch', 'sample')
+CONFLICT = ('keep', 'project')
+
+
+class Consent(TypedDict, total=False):
+    """Settings of every distillation loss, see :class:`DistillLoss`; derived ones hand them on."""
+
+    balance: Optional[float]
+    balance_per: str
+    conflict: str
 
 
 class DistillLoss(Part):
     """How far is the student from its mentors? Called last, once for each part of a Reading.
 
     Derived losses give :meth:`distance`; the lesson's weights and ``loss_weight`` are applied here.
+    A mentor that knows only some classes is compared with the student on those alone: the student's
+    softmax is over them, too, ``q_c = exp(z_c) / sum_{k known} exp(z_k)``, as in Unifying
+    Heterogeneous Classifiers (arXiv 1904.06062). So the classes that it does not know get no
+    gradient from it. Losses are never shown them, and need not know of it.
+
+    What ``balance`` and ``conflict`` ask is done to the gradient at the student's output, whatever
+    the loss: see :mod:`classroomkd_mm.consent`. A derived loss that does not know them has neither.
 
     Args:
         loss_weight: The paper's lambda.
+        balance: What the lesson may weigh: its gradient is scaled down to so many times the norm
+            of the task's. None, the paper's method, does not look.
+        balance_per: Whose norms are compared: the whole 'batch' or each 'sample'. A sample's
+            factor does not depend on the others, so several processes do as one does; of a batch
+            each process has its own. But samples with little to learn then get little of a lesson.
+        conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
+            sample's) what points against the label's gradient is taken out, before the balance.
+
+    Raises:
+        ValueError: For a balance that is not positive, or another word.
 
     Attributes:
         sharpness: What turns a heatmap's values into natural logits for this loss. (A heatmap is
@@ -132,9 +166,22 @@ class DistillLoss(Part):
     setting = 'distill_loss'
     sharpness: float = 1.0
     compares_values: bool = False
+    balance: Optional[float] = None
+    balance_per: str = 'batch'
+    conflict: str = 'keep'
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        balance: Optional[float] = None,
+        balance_per: str = 'batch',
+        conflict: str = 'keep',
+    ) -> None:
+        _check_consent(balance, balance_per, conflict)
         self.loss_weight = loss_weight
+        self.balance = balance
+        self.balance_per = balance_per
+        self.conflict = conflict
 
     def forward(
         self,
@@ -149,17 +196,29 @@ class DistillLoss(Part):
 
         Args:
             student: Natural logits ``(N, K, D)``, with gradient.
-            mentors: M natural logits ``(N, K, D)``.
+            mentors: M natural logits ``(N, K, D)``, or of ``lesson.places`` alone.
             lesson: With tensors ``(M, N, K')``.
             temperature: ``(M, N, K')``, or the mentors' and the student's.
-            labelled: bool ``(N, K)`` or ``(M, N, K)``.
-            target: The true class ``(N, K)``, for tasks that have one.
+            labelled: What is taught: bool ``(N, K)`` or ``(M, N, K)``, or shares in [0, 1].
+            target: The true class ``(N, K)``, for tasks that have one; -1 where it is not known.
         """
         weight = lesson_weights(lesson, labelled)
         both = temperature if isinstance(temperature, tuple) else (temperature, temperature)
         tau, tau_s = (t.expand_as(weight) for t in both)
-        value = self.distance(student.float(), mentors, weight, tau, tau_s, target)
-        return self.loss_weight * value
+        student, lessons = student.float(), (mentors, weight, tau, tau_s)
+        places = lesson.places or (None,) * len(mentors)
+        whole = [m for m, each in enumerate(places) if each is None]
+        if len(whole) == len(mentors):
+            return self.loss_weight * self.distance(student, *lessons, target)
+        total = student.sum() * 0
+        if whole:
+            total = total + self.distance(student, *_of(lessons, whole), target)
+        for m, each in enumerate(places):
+            if each is not None:
+                known = (student.index_select(-1, each), *_of(lessons, [m]))
+                named = None if target is None else target_among(target, each)
+                total = total + self.distance(*known, named)
+        return self.loss_weight * total
 
     @abstractmethod
     def distance(
@@ -173,11 +232,40 @@ class DistillLoss(Part):
     ) -> Tensor:
         """The loss before ``loss_weight``, a scalar; each loss has its own.
 
+        A sum over mentors: one that knows only some classes is handed over alone, with what the
+        student says of those.
+
         Args:
             student: Natural logits ``(N, K, D)``, float32.
             mentors: M natural logits ``(N, K, D)``.
             weight: ``(M, N, K)``, factors of a sum over all three.
             tau: The mentors' temperatures ``(M, N, K)``.
             tau_s: The student's temperatures ``(M, N, K)``.
-            target: The true class ``(N, K)``, or None.
+            target: The true class ``(N, K)``, -1 where it is not known; or None.
         """
+
+
+def _of(
+    lessons: tuple[Sequence[Tensor], Tensor, Tensor, Tensor], chosen: Sequence[int]
+) -> tuple[Sequence[Tensor], Tensor, Tensor, Tensor]:
+    """Logits, weights and temperatures of some mentors alone."""
+    mentors, *tensors = lessons
+    weight, tau, tau_s = (torch.stack([each[m] for m in chosen]) for each in tensors)
+    return [mentors[m] for m in chosen], weight, tau, tau_s
+
+
+def _check_consent(balance: object, balance_per: object, conflict: object) -> None:
+    number = isinstance(balance, (int, float)) and not isinstance(balance, bool)
+    if balance is not None and not (number and 0 < balance < inf):  # type: ignore[operator]
+        raise ValueError(
+            f'distill_loss.balance={balance!r} is no positive number: 1 lets a lesson weigh as '
+            'much as the task, None does not look'
+        )
+    for setting, value, choices in (
+        ('balance_per', balance_per, BALANCE_PER),
+        ('conflict', conflict, CONFLICT),
+    ):
+        if value not in choices:
+            raise ValueError(
+                f'distill_loss.{setting}={value!r} is unknown; choose one of {choices}'
+            )

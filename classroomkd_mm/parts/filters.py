@@ -27,6 +27,8 @@ RANKINGS = ('score', 'ordinal')
 class KnowledgeFilter(Filter):
     """Only mentors that do better than the student may teach (ClassroomKD).
 
+    Of a sample without a label nobody's score is known: all mentors teach it, with weight 1 / M.
+
     Args:
         granularity: What is compared: each 'sample' (the paper's text), the whole 'batch' (the
             authors' code), or each 'keypoint'.
@@ -70,7 +72,7 @@ class KnowledgeFilter(Filter):
         if self.min_score is not None:
             active = active & scores.right(per_sample, self.min_score)
         student = compared[0] if self.granularity == 'batch' else per_sample[0]
-        weight = torch.where(active, ranks[1:], 0)
+        active, weight = _unfiltered(scores, active, torch.where(active, ranks[1:], 0))
         return Lesson(active, weight, ranks, self.task_bias + student[:, 0], rival)
 
     def _counts(self, scores: Scores) -> Optional[Tensor]:
@@ -81,18 +83,18 @@ class KnowledgeFilter(Filter):
     def _compared(self, scores: Scores, per_sample: Tensor) -> tuple[Tensor, Optional[Tensor]]:
         """Compared scores: all members' ``(1 + M, N, K')``, the student's on what each knows."""
         if self.granularity == 'keypoint':
-            return torch.where(scores.judged, scores.values, 0), None
-        counts = scores.counts
+            own = None if scores.rival is None else torch.where(scores.judged[1:], scores.rival, 0)
+            return torch.where(scores.judged, scores.values, 0), own
         rival = _rival(scores)
         if self.granularity == 'sample':
             return per_sample, rival
-        if counts is None or rival is None:
-            return batch_score(per_sample, scores.geometric), None
-        everywhere = torch.cat([torch.ones_like(counts[:1]), counts])
-        whole = batch_score(per_sample, scores.geometric, everywhere)
-        part = batch_score(rival, scores.geometric, counts)
+        judged = scores.judged.any(-1, keepdim=True).expand_as(per_sample)
         # It is repeated for each sample: also for one that a mentor has no part in.
-        return torch.where(everywhere, whole, 0), torch.where(counts, part, 0)
+        whole = torch.where(judged, batch_score(per_sample, scores.geometric, judged), 0)
+        if rival is None:
+            return whole, None
+        part = batch_score(rival, scores.geometric, judged[1:])
+        return whole, torch.where(judged[1:], part, 0)
 
     def _ranks(self, scores: Tensor, counts: Optional[Tensor]) -> Tensor:
         if self.ranking == 'ordinal':
@@ -128,7 +130,18 @@ def _ranked(
 
 def _rival(scores: Scores) -> Optional[Tensor]:
     """The student's score on what each mentor knows ``(M, N, 1)``; None where that is all."""
-    return None if scores.known is None else sample_score(scores.values[:1], scores.taught)
+    if scores.known is None:
+        return None
+    values = scores.values[:1] if scores.rival is None else scores.rival
+    return sample_score(values, scores.judged[1:])
+
+
+def _unfiltered(scores: Scores, active: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Every mentor teaches a sample without a label, with weight 1 / M: of those that know any."""
+    counts = torch.ones_like(active) if scores.counts is None else scores.counts.expand_as(active)
+    equal = counts / counts.sum(0).clamp(min=1)
+    free = scores.unlabelled
+    return torch.where(free, counts, active), torch.where(free, equal, weight)
 
 
 @MODELS.register_module()

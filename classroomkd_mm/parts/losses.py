@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from torch import Tensor
@@ -10,7 +10,10 @@ from torch import Tensor
 from ..functional import dist_distill, dkd_distill, kl_distill, mse_distill
 from ..registry import MODELS
 from ..structures import Lesson, Temperatures
-from .base import DistillLoss
+from .base import Consent, DistillLoss
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @MODELS.register_module()
@@ -23,13 +26,20 @@ class KLDistillLoss(DistillLoss):
             their softmax is almost flat and the temperature has no effect. 1 for classes.
         anchor: Weight of one more KL with the first mentor, at temperature 1 and whatever the
             filter says: 1 in the authors' homogeneous form.
+        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
 
     Raises:
         ValueError: If beta is not positive.
     """
 
-    def __init__(self, loss_weight: float = 1.0, beta: float = 1.0, anchor: float = 0.0) -> None:
-        super().__init__(loss_weight)
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        beta: float = 1.0,
+        anchor: float = 0.0,
+        **consent: 'Unpack[Consent]',
+    ) -> None:
+        super().__init__(loss_weight, **consent)
         if beta <= 0:
             raise ValueError(f'distill_loss.beta={beta} is not positive')
         self.sharpness = beta
@@ -46,7 +56,9 @@ class KLDistillLoss(DistillLoss):
     ) -> Tensor:
         """As :meth:`DistillLoss.forward`, with the anchor as one more mentor."""
         if self.anchor and len(mentors):
-            lesson = replace(lesson, weight=_and_one(lesson.weight, self.anchor, lesson.healthy))
+            places = lesson.places and (*lesson.places, lesson.places[0])
+            weight = _and_one(lesson.weight, self.anchor, lesson.healthy)
+            lesson = replace(lesson, weight=weight, places=places)
             both = temperature if isinstance(temperature, tuple) else (temperature, temperature)
             temperature = (_and_one(both[0], 1.0), _and_one(both[1], 1.0))
             mentors = [*mentors, mentors[0]]
@@ -78,6 +90,9 @@ class MSEDistillLoss(DistillLoss):
 
     Args:
         loss_weight: The paper's lambda.
+        balance: See :class:`DistillLoss`, as for the next two.
+        balance_per: See there.
+        conflict: See there.
     """
 
     compares_values = True
@@ -102,14 +117,21 @@ class DKDDistillLoss(DistillLoss):
         alpha: Weight of the true class against all others.
         beta: Weight of the others among themselves.
         loss_weight: The paper's lambda.
+        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
 
     Raises:
         ValueError: When called for a task without a true class, or with two classes and
             ``alpha=0``: there is only one other class, and nothing is left to compare.
     """
 
-    def __init__(self, alpha: float = 1.0, beta: float = 8.0, loss_weight: float = 1.0) -> None:
-        super().__init__(loss_weight)
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        beta: float = 8.0,
+        loss_weight: float = 1.0,
+        **consent: 'Unpack[Consent]',
+    ) -> None:
+        super().__init__(loss_weight, **consent)
         self.alpha = alpha
         self.beta = beta
 
@@ -143,10 +165,17 @@ class DISTDistillLoss(DistillLoss):
         beta: Weight of the relation between the classes of a sample.
         gamma: Weight of the relation between the samples of a class.
         loss_weight: The paper's lambda.
+        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
     """
 
-    def __init__(self, beta: float = 1.0, gamma: float = 1.0, loss_weight: float = 1.0) -> None:
-        super().__init__(loss_weight)
+    def __init__(
+        self,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        loss_weight: float = 1.0,
+        **consent: 'Unpack[Consent]',
+    ) -> None:
+        super().__init__(loss_weight, **consent)
         self.beta = beta
         self.gamma = gamma
 

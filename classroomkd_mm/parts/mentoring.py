@@ -77,11 +77,11 @@ class DTKDMentoring(Mentoring):
         """The mentors' and the student's temperatures, each ``(M, N, K)``.
 
         Args:
-            lesson: Not looked at.
+            lesson: Whose mentors may know only some classes.
             student: Logits ``(N, K, D)``.
-            mentors: M logits ``(N, K, D)``.
+            mentors: M logits ``(N, K, D)``, or of ``lesson.places`` alone.
         """
-        return dynamic_temperatures(student, mentors, self.tau)
+        return dynamic_temperatures(student, mentors, self.tau, lesson.places)
 
 
 def _positive(tau: float) -> float:

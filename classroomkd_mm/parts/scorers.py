@@ -24,16 +24,17 @@ class TrueClassScorer(Scorer[ClassTruth]):
     def forward(
         self, guesses: Tensor, truth: ClassTruth, metainfo: Optional[Metainfo] = None
     ) -> Scores:
-        """Score ``(1 + M, N, C)`` logits."""
-        values = true_class_probability(guesses, truth.label)[..., None]
+        """Score ``(1 + M, N, C)`` logits; a sample may have no label."""
         soft = truth.label.dim() > 1
+        labelled = truth.label.sum(-1) > 0 if soft else truth.label >= 0
         label = truth.label.argmax(-1) if soft else truth.label
+        known = truth.label if soft else label.clamp(min=0)
         return Scores(
-            values,
-            torch.ones_like(values[0], dtype=torch.bool),
+            true_class_probability(guesses, known)[..., None],
+            labelled[:, None],
             geometric=True,
             correct=guesses[1:].argmax(-1) == label,
-            target=label[:, None],
+            target=torch.where(labelled, label, -1)[:, None],
         )
 
 

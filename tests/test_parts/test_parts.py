@@ -7,6 +7,8 @@ import torch
 from classroomkd_mm import (
     AdaptiveMentoring,
     ConfidenceFilter,
+    DISTDistillLoss,
+    DKDDistillLoss,
     DTKDMentoring,
     EntropyFilter,
     FixedMentoring,
@@ -18,7 +20,7 @@ from classroomkd_mm import (
     UniformFilter,
 )
 from classroomkd_mm.functional import kl_distill
-from classroomkd_mm.parts import Mentoring, Scorer, build_part
+from classroomkd_mm.parts import DistillLoss, Mentoring, Scorer, build_part
 from classroomkd_mm.structures import PoseTruth, Scores
 
 
@@ -44,18 +46,21 @@ def test_whom_the_filter_lets_teach(granularity):
         ]
         for c in range(3)
     ]
+    assert not given.labelled[0].any() and given.labelled[1:].any(-1).all()
+    assert lesson.active[:, 0].all() and (lesson.weight[:, 0] == 1 / 2).all()
+    assert (AdaptiveMentoring(3.0)(lesson)[:, 0] == 1).all()
     for m in range(2):
-        for n in range(4):
+        for n in range(1, 4):
             for k in range(lesson.active.shape[-1]):
                 own, his = {
                     'sample': (mean[0][n], mean[m + 1][n]),
-                    'batch': (np.mean(mean[0]), np.mean(mean[m + 1])),
+                    'batch': (np.mean(mean[0][1:]), np.mean(mean[m + 1][1:])),
                     'keypoint': (given.values[0, n, k], given.values[m + 1, n, k]),
                 }[granularity]
                 labelled = granularity != 'keypoint' or bool(given.labelled[n, k])
                 assert lesson.active[m, n, k] == bool(labelled and his >= own and his > 0)
                 assert (lesson.weight[m, n, k] > 0) == lesson.active[m, n, k]
-    task = mean[0] if granularity != 'batch' else [np.mean(mean[0])] * 4
+    task = mean[0] if granularity != 'batch' else [0.0] + [np.mean(mean[0][1:])] * 3
     np.testing.assert_allclose(lesson.task_weight, np.array(task) + 0.25, rtol=1e-5)
 
 
@@ -209,3 +214,32 @@ def test_without_a_filter_temperatures_compare_on_what_a_mentor_knows(rule):
     tau = AdaptiveMentoring(2.0)(lesson).flatten()
     mean = (0.1 + 0.1 + 0.5) / 3
     torch.testing.assert_close(tau, torch.tensor([1 + 2 * (0.4 - mean) / 0.4, 1.0]))
+
+
+LOSSES = [KLDistillLoss, MSEDistillLoss, DKDDistillLoss, DISTDistillLoss]
+
+
+@pytest.mark.parametrize('kind', LOSSES)
+def test_every_loss_takes_what_a_lesson_may_do(kind):
+    loss = kind()
+    assert (loss.balance, loss.balance_per, loss.conflict) == (None, 'batch', 'keep')
+    cfg = dict(type=kind.__name__, loss_weight=0.5, balance=2, conflict='project')
+    loss = build_part(dict(cfg, balance_per='sample'), DistillLoss)
+    assert (loss.balance, loss.balance_per, loss.conflict) == (2, 'sample', 'project')
+    assert loss.loss_weight == 0.5
+    with pytest.raises(TypeError, match="distill_loss: .*unexpected keyword argument 'balanc'"):
+        build_part(dict(type=kind.__name__, balanc=1), DistillLoss)
+
+
+@pytest.mark.parametrize('kind', LOSSES)
+@pytest.mark.parametrize('balance', [0, -1.0, float('nan'), float('inf'), '1', True])
+def test_a_balance_is_a_positive_number(kind, balance):
+    with pytest.raises(ValueError, match=r'distill_loss\.balance=.* is no positive number: 1 lets'):
+        kind(balance=balance)
+
+
+def test_what_a_lesson_may_do_is_one_of_few_words():
+    with pytest.raises(ValueError, match="distill_loss.conflict='drop' is unknown; .*'project'"):
+        KLDistillLoss(conflict='drop')
+    with pytest.raises(ValueError, match="distill_loss.balance_per='epoch' is unknown; .*'sample'"):
+        KLDistillLoss(balance_per='epoch')

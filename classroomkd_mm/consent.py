@@ -1,0 +1,122 @@
+"""What a lesson may do to the student: it may not outweigh the labels, nor contradict them.
+
+Mentors that were trained on other data pull a student to their own conventions, and the weight of
+the distillation loss that is right for one situation is a hundred times too much in another. So
+both gradients are compared where they meet, at the output of the student's head: the distillation
+loss's can be scaled down (``balance``) and freed of what points against the task's (``conflict``).
+
+All of it is a ratio: losses that are divided (accumulation) or multiplied (a gradient scaler) later
+are compared all the same. Each process compares its own part of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from .functional import (
+    balance_gradient,
+    gradient_agreement,
+    gradient_norm,
+    project_gradient,
+    with_gradient,
+)
+from .parts import DistillLoss, Filter
+from .structures import Pull
+from .tasks.heads import Output
+
+Gradient = tuple[Tensor, ...]
+HALF = (torch.float16, torch.bfloat16)
+
+
+def in_float32(output: Output) -> Output:
+    """A head's output where a loss's gradient is no zero: a mean's are 1e-7, and less.
+
+    Stock losses go on in float32 under autocast anyway. What is not in half precision stays itself.
+    """
+    if isinstance(output, Tensor):
+        return _wide(output)
+    return tuple(map(_wide, output)) if isinstance(output, tuple) else output
+
+
+def _wide(part: Tensor) -> Tensor:
+    return part.float() if part.dtype in HALF else part
+
+
+def check_consent(distill_loss: DistillLoss, knowledge_filter: Filter) -> None:
+    """Refuse to balance lessons with a task that weighs nothing: none would be given.
+
+    Raises:
+        ValueError: Naming both settings.
+    """
+    if distill_loss.balance is not None and knowledge_filter.task_weight == 0:
+        raise ValueError(
+            f'distill_loss.balance={distill_loss.balance} compares lessons with the task, which '
+            'weighs nothing (knowledge_filter.task_weight=0): nothing would be learned; set '
+            'distill_loss.balance=None'
+        )
+
+
+def consented(
+    distill: Tensor, task: Tensor, output: Output, rule: DistillLoss
+) -> tuple[Tensor, Pull | None]:
+    """The distillation loss whose gradient at the output is what ``rule`` allows.
+
+    Where the task's losses have no gradient at the output (nothing is labelled, or they are not
+    made of it) it counts as 0: balance gives no lesson there, and projection takes nothing out.
+
+    Args:
+        distill: The distillation loss, a scalar.
+        task: The sum of the task's losses, a scalar; its graph is kept.
+        output: The head's, that both are functions of.
+        rule: Whose ``balance``, ``balance_per`` and ``conflict`` are asked.
+
+    Returns:
+        The loss, itself where neither is set; else its value is scaled as the norm of its gradient
+        is. And what was compared: None where there is no gradient at all.
+    """
+    parts = (output,) if isinstance(output, Tensor) else tuple(output)
+    parts = tuple(part for part in parts if part.requires_grad)
+    if not parts:
+        return distill, None
+    with torch.autocast(parts[0].device.type, enabled=False):
+        lesson, own = _gradient(distill, parts), _gradient(task, parts)
+        pull = _pull(lesson, own)
+        if rule.balance is None and rule.conflict == 'keep':
+            return distill, pull
+        given = _allowed(lesson, own, rule)
+        norm = gradient_norm(given)[0]
+        share = torch.where(pull.lesson > 0, norm / pull.lesson, 1)
+        return with_gradient(distill.detach() * share, parts, given), replace(pull, given=norm)
+
+
+def _gradient(loss: Tensor, parts: Sequence[Tensor]) -> Gradient:
+    """Of a loss at the output's parts; a loss that is a constant has none."""
+    if not isinstance(loss, Tensor) or not loss.requires_grad:
+        return tuple(map(torch.zeros_like, parts))
+    return torch.autograd.grad(
+        loss, parts, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+
+
+def _allowed(lesson: Gradient, task: Gradient, rule: DistillLoss) -> Gradient:
+    """What is left of a lesson's gradient."""
+    if rule.conflict == 'project':
+        lesson, _ = project_gradient(lesson, task)
+    if rule.balance is not None:
+        lesson, _ = balance_gradient(lesson, task, rule.balance, rule.balance_per)
+    return lesson
+
+
+def _pull(lesson: Gradient, task: Gradient) -> Pull:
+    agreement = torch.cat([each.flatten() for each in gradient_agreement(lesson, task)])
+    return Pull(
+        task=gradient_norm(task)[0],
+        lesson=gradient_norm(lesson)[0],
+        given=None,
+        against=(agreement < 0).sum(),
+        compared=(agreement != 0).sum(),
+    )
