@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from .datasets import colour_order
+from .consent import check_consent, consented, in_float32
+from .datasets import colour_order, stated_metainfo, view_numbers
 from .in_place import StudentInPlace
 from .members import Member, build_members, joined
 from .mentors import Mentor
+from .mentors.memory import Memory, MentorMemory, RememberedMentor, open_memories
 from .parts import (
     DistillLoss,
     Filter,
@@ -64,6 +66,9 @@ class ClassroomDistiller(StudentInPlace):
         mentoring: Config of the mentoring rule; temperature 1 if None.
         distill_loss: Config of the distillation loss; ``KLDistillLoss`` if None.
         data_preprocessor: The student's, where the config has it beside the model (MMPretrain).
+        memory: ``dict(dir=FOLDER, keep=NUMBER or None)``: mentors' answers are kept there, and each
+            is asked once for each view of each sample (see :class:`Memory`). The training data must
+            be :class:`FixedViews`.
 
     Raises:
         ValueError: For mentors or parts that do not fit this student.
@@ -92,6 +97,7 @@ class ClassroomDistiller(StudentInPlace):
         mentoring: dict[str, Any] | None = None,
         distill_loss: dict[str, Any] | None = None,
         data_preprocessor: Mapping[str, Any] | None = None,
+        memory: Mapping[str, Any] | None = None,
     ) -> None:
         # The student is initialised already.
         loss = build_part(distill_loss or dict(type='KLDistillLoss'), DistillLoss)
@@ -102,7 +108,8 @@ class ClassroomDistiller(StudentInPlace):
             mentoring=build_part(mentoring or dict(type='FixedMentoring', tau=1.0), Mentoring),
             distill_loss=loss,
         )
-        self.__dict__.update(task=task, members=build_members(self, task, mentors), **parts)
+        kept = None if memory is None else Memory.of(memory)
+        self.__dict__.update(task=task, members=build_members(self, task, mentors, kept), **parts)
         self.scorer_is_default = scorer is None
         self._check_parts()
         if knowledge_filter is None and self.members:
@@ -115,6 +122,7 @@ class ClassroomDistiller(StudentInPlace):
         task.check_scorer(self.scorer)
         task.check_filter(self.knowledge_filter)
         task.check_loss(self.distill_loss, bridges)
+        check_consent(self.distill_loss, self.knowledge_filter)
         shape = (task.keypoints, task.places)
         parts = (self.knowledge_filter, self.mentoring, self.distill_loss)
         rehearse(*parts, len(bridges), shape, task.has_target)
@@ -143,32 +151,37 @@ class ClassroomDistiller(StudentInPlace):
         """
         self._meet(data_samples)
         feats, output = self.task.forward(self, inputs)
-        mentors, finite = self._ask(inputs)
+        output, pull = in_float32(output), None
+        mentors, finite = self._ask(inputs, data_samples)
         with torch.autocast(inputs.device.type, enabled=False):
             student = self.task.read(output)
             scores = self._score([student, *mentors], data_samples)
             lesson = self.knowledge_filter(scores, [reading.parts[0] for reading in mentors])
             if mentors:
-                lesson = lesson.keep(torch.stack(finite))
+                lesson = lesson.keep(torch.stack(finite)).about(mentors)
             distill, temperatures = self._distill(student, mentors, scores, lesson)
         losses = self._task_losses(feats, output, data_samples, lesson)
+        if mentors:
+            task, _ = self.parse_losses(losses)
+            distill, pull = consented(distill, task, output, self.distill_loss)
         names = [mentor.name for mentor in self.mentors]
-        self.record = LessonRecord.of(names, scores, lesson, temperatures, finite)
+        self.record = LessonRecord.of(names, scores, lesson, temperatures, finite, pull)
         return dict(losses, loss_distill=distill, **self.record.scalars())
 
     @torch.no_grad()
-    def _ask(self, inputs: Tensor) -> tuple[list[Reading], list[Tensor]]:
+    def _ask(self, inputs: Tensor, data_samples: Samples) -> tuple[list[Reading], list[Tensor]]:
         """What the mentors say, in the student's terms, and whether it is finite.
 
         One after the other: of each only what is taught is kept, unless it is asked for again.
         """
         readings, finite = [], []
-        kinds = [(id(mentor.network), mentor.view.resize) for mentor in self.mentors]
+        numbers, sources = view_numbers(data_samples), [m.source for m in self.mentors]
         again: dict[object, Answer] = {}
-        for (mentor, bridge), kind in zip(self.members, kinds):
-            answer = again[kind] if kind in again else mentor(inputs)
-            if kinds.count(kind) > 1:
-                again[kind] = answer
+        for (mentor, bridge), source in zip(self.members, sources):
+            bridge.check_inputs((inputs.shape[-2], inputs.shape[-1]))
+            answer = again[source] if source in again else mentor(inputs, numbers)
+            if sources.count(source) > 1:
+                again[source] = answer
             finite.append(answer.finite)
             with torch.autocast(inputs.device.type, enabled=False):
                 readings.append(bridge.read(answer))
@@ -189,7 +202,7 @@ class ClassroomDistiller(StudentInPlace):
         for i, z in enumerate(student.parts):
             theirs = [reading.parts[i] for reading in mentors]
             temperature = self.mentoring(lesson, z.detach(), theirs)
-            told = (lesson, temperature, scores.taught, scores.target)
+            told = (lesson, temperature, scores.heard, scores.target)
             losses.append(self.distill_loss(z, theirs, *told))
             temperatures.append(temperature)
         return sum(losses[1:], losses[0]), temperatures[0]
@@ -217,21 +230,38 @@ class ClassroomDistiller(StudentInPlace):
         return total, log_vars
 
     @property
-    def mentors(self) -> tuple[Mentor, ...]:
+    def mentors(self) -> tuple[Mentor | RememberedMentor, ...]:
         """The mentors; a copy of the model has none."""
         return tuple(mentor for mentor, _ in self.members)
 
+    @property
+    def memories(self) -> tuple[MentorMemory, ...]:
+        """What those mentors have answered whose answers are kept."""
+        return tuple(m.memory for m in self.mentors if isinstance(m, RememberedMentor))
+
     def prepare(self, dataset: BaseDataset) -> None:
         """Look at the training data before the first iteration.
+
+        They are MMEngine's or any map-style data set of packed samples.
 
         Their metainfo says whose keypoints or classes the mentors' are joined with, their pipeline
         in which order colours arrive.
 
         Raises:
-            ValueError: Where they lack what the scorer needs, or do not fit student or mentors.
+            ValueError: Where they lack what the scorer needs, or do not fit student, mentors or
+                memory.
         """
-        self._join(getattr(dataset, 'metainfo', {}), colour_order(dataset))
+        metainfo = stated_metainfo(dataset)
+        if not metainfo:
+            metainfo = self.task.find_metainfo([dataset[0]['data_samples']])
+        self._join(metainfo, colour_order(dataset))
         self.task.check_data(self.scorer, dataset)
+        open_memories(self.memories, dataset, self.data_preprocessor)
+
+    def try_mentors(self, dataset: BaseDataset) -> None:
+        """Ask every mentor for the first sample: what fails, fails before the first iteration."""
+        first = self.data_preprocessor(pseudo_collate([dataset[0]]), False)
+        self._ask(first['inputs'], first['data_samples'])
 
     def _meet(self, data_samples: Samples) -> None:
         """Find out about the data set from its samples where nobody has said :meth:`prepare`."""
@@ -250,9 +280,7 @@ class ClassroomDistiller(StudentInPlace):
         if better is not None:
             self.scorer = build_part(better, Scorer)
             MMLogger.get_current_instance().info(f'scorer is not set: these data take {better}')
-        self.members = tuple(
-            joined(member, self.data_preprocessor, metainfo, arrives) for member in self.members
-        )
+        self.members = tuple(joined(member, self, metainfo, arrives) for member in self.members)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ClassroomDistiller:
         self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)

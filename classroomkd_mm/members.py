@@ -1,32 +1,61 @@
 """The mentors of a classroom, each with its bridge to the student."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Optional
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional, Union
 
+import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import nn
 
-from .datasets import colour_order
-from .mentors import Convention, InputView, Mentor, MentorSettings, WholeConfig
+from .datasets import own_random_numbers
+from .mentors import CheapNetwork, Mentor, MentorSettings, WholeConfig
+from .mentors.memory import Memory, RememberedMentor
 from .parts import Metainfo
 from .registry import TASKS
 from .tasks import Bridge, Task
 
-Member = tuple[Mentor, Bridge]
-Network = tuple[nn.Module, WholeConfig]
+AnyMentor = Union[Mentor, RememberedMentor]
+Member = tuple[AnyMentor, Bridge]
+Network = tuple[nn.Module, WholeConfig, Optional[CheapNetwork]]
+Builder = Callable[[MentorSettings], tuple[Mentor, Bridge]]
 
 
 def build_members(
-    student: nn.Module, task: Task[Any], mentors: Sequence[Mapping[str, Any]]
+    student: BaseModel,
+    task: Task[Any],
+    mentors: Sequence[Mapping[str, Any]],
+    memory: Optional[Memory] = None,
 ) -> tuple[Member, ...]:
     """Build all mentors of a config, and what each is in the task's eyes.
+
+    With a memory a network is built only when an answer is missing.
 
     Raises:
         TypeError: Where ``mentors`` is no list of dicts.
         ValueError: For wrong settings, names that are there twice, networks that do not fit.
     """
+    settings = _read(task, mentors)
+    names = [each.name for each in settings]
+    networks: dict[object, Network] = {}
+
+    def build(each: MentorSettings) -> tuple[Mentor, Bridge]:
+        # The student goes on from the same random numbers whoever teaches it, and however many.
+        with own_random_numbers():
+            torch.default_generator.manual_seed(torch.initial_seed() + 1 + names.index(each.name))
+            return _build_member(student, task, each, networks)
+
+    members = [
+        build(each) if memory is None else _remember(student, task, each, memory, build)
+        for each in settings
+    ]
+    for member in members:
+        words = ', '.join(adaptations(member)) or 'nothing'
+        _log(f'mentor {member[0].name!r}: adapted {words}')
+    return tuple(members)
+
+
+def _read(task: Task[Any], mentors: Sequence[Mapping[str, Any]]) -> list[MentorSettings]:
     if not isinstance(mentors, (list, tuple)):
         raise TypeError(f'mentors must be a list of dicts, got {type(mentors).__name__}')
     foreign = {s: t.networks for t in TASKS.module_dict.values() for s in t.mentor_settings}
@@ -36,41 +65,65 @@ def build_members(
     names = [each.name for each in settings]
     if len(set(names)) < len(names):
         raise ValueError(f'mentors must have different names, got {names}')
-    networks: dict[object, Network] = {}
-    return tuple(_build_member(student, task, each, networks) for each in settings)
+    return settings
 
 
 def _build_member(
     student: BaseModel, task: Task[Any], settings: MentorSettings, networks: dict[object, Network]
-) -> Member:
+) -> tuple[Mentor, Bridge]:
     # The same weights given twice, say with other keypoint names, are one network; random are two.
+    # Cheap settings change a network in place: it is shared by those that have the same.
     same = (str(settings.config), settings.checkpoint) if settings.checkpoint else settings.name
-    if same not in networks:
-        networks[same] = settings.build()
-    network, config = networks[same]
+    key = same, settings.cheap
+    if key not in networks:
+        networks[key] = _network(settings)
+    network, config, cheap = networks[key]
     bridge = task.bridge(settings.name, network, config, settings.own)
     if not isinstance(bridge, Bridge):
         raise TypeError(f'{type(task).__name__}.bridge must give a Bridge, got {bridge!r}')
-    view = _view(student.data_preprocessor, network, config, bridge)
-    member = Mentor(settings.name, network, view, config), bridge
-    _log(f'mentor {settings.name!r}: adapted {", ".join(adaptations(member)) or "nothing"}')
-    return member
+    mentor = Mentor.of(settings.name, network, config, student, bridge.resize, cheap)
+    return mentor, bridge
+
+
+def _network(settings: MentorSettings) -> Network:
+    network, config = settings.build()
+    if not settings.cheap.changes:
+        return network, config, None
+    return network, config, CheapNetwork(network, settings.cheap, f'mentor {settings.name!r}')
+
+
+def _remember(
+    student: BaseModel, task: Task[Any], settings: MentorSettings, memory: Memory, build: Builder
+) -> Member:
+    """A mentor whose answers are kept: without its network, if its portrait is kept as well."""
+    kept = memory.of_mentor(settings)
+    mentor = RememberedMentor(settings.name, kept, lambda: build(settings)[0])
+    if kept.portrait is not None and settings.checkpoint is not None:
+        bridge = task.bridge_to(settings.name, kept.portrait, settings.own)
+        kept.describe(kept.portrait, bridge.resize)
+        return mentor, bridge
+    _, bridge = build(settings)
+    if settings.checkpoint is None:
+        kept.of_weights(mentor.live.stock)
+    portrait = task.portrait(settings.name, mentor.network, mentor.config, settings.own)
+    kept.describe(portrait, bridge.resize)
+    return mentor, bridge
 
 
 def adaptations(member: Member) -> tuple[str, ...]:
     """What is carried over between a mentor and the student, in words."""
     mentor, bridge = member
-    return (*mentor.view.adaptations, *bridge.adaptations)
+    return (*mentor.adaptations, *bridge.adaptations)
 
 
 def joined(
-    member: Member, preprocessor: nn.Module, metainfo: Metainfo, arrives: Optional[str]
+    member: Member, student: BaseModel, metainfo: Metainfo, arrives: Optional[str]
 ) -> Member:
     """A mentor and its bridge to a data set.
 
     Args:
         member: As it was built.
-        preprocessor: The student's data preprocessor.
+        student: The student.
         metainfo: The data set's.
         arrives: In which order its colours arrive; None where it is not known.
 
@@ -78,29 +131,13 @@ def joined(
         ValueError: Where mentor and data set have too little in common.
     """
     mentor, bridge = member
-    gain = mentor.view.gain
-    view = _view(preprocessor, mentor.network, mentor.config, bridge, arrives)
-    mentor = replace(mentor, view=view.moved(lambda tensor: tensor.to(gain)))
-    bridge = bridge.joined(metainfo).moved(lambda tensor: tensor.to(gain.device))
+    device = next((parameter.device for parameter in student.parameters()), None)
+    bridge = bridge.joined(metainfo).moved(lambda tensor: tensor.to(device))
+    mentor = mentor.facing(student, bridge.resize, arrives)
     told, now = adaptations(member), adaptations((mentor, bridge))
     if now != told:
         _log(f'mentor {mentor.name!r} on this data set: adapted {", ".join(now) or "nothing"}')
     return mentor, bridge
-
-
-def _view(
-    preprocessor: nn.Module,
-    network: BaseModel,
-    config: Mapping[str, Any],
-    bridge: Bridge,
-    arrives: Optional[str] = None,
-) -> InputView:
-    """A mentor's view of pictures that arrive in an order of colours, if that is known."""
-    dataset = (config.get('train_dataloader') or {}).get('dataset')
-    theirs = colour_order(dataset) if dataset else None
-    student = Convention.of(preprocessor, arrives)
-    mentor = Convention.of(network.data_preprocessor, theirs, unknown=arrives or 'bgr')
-    return InputView.between(student, mentor, bridge.resize)
 
 
 def _log(message: str) -> None:

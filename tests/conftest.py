@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401
 from classroomkd_mm.datasets import make_synthetic_people
+from classroomkd_mm.mentors import MentorSettings
 
 torch.set_num_threads(1)
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -74,6 +75,27 @@ def demo_config(people, tmp_path):
         return cfg
 
     return load
+
+
+@pytest.fixture
+def remembering(demo_config, tmp_path):
+    """A demo classroom with a memory: two views, and mentors with weights in files.
+
+    Everybody teaches (AVER): random networks would be filtered out.
+    """
+    cfg = demo_config('aver')
+    cfg.train_dataloader.dataset = dict(
+        type='classroomkd_mm.FixedViews', views=2, dataset=cfg.train_dataloader.dataset
+    )
+    for i, mentor in enumerate(cfg.model.mentors):
+        torch.manual_seed(i)
+        network, _ = MentorSettings.of(mentor, i).build()
+        mentor.checkpoint = str(tmp_path / f'{mentor.name}.pth')
+        torch.save(network.state_dict(), mentor.checkpoint)
+    cfg.model.memory = dict(dir=str(tmp_path / 'memory'))
+    cfg.model.distill_loss.loss_weight = 1.0
+    cfg.default_hooks.logger.interval = 1
+    return Config(cfg.to_dict())
 
 
 @pytest.fixture

@@ -127,12 +127,36 @@ def test_a_nan_mentor_is_muted_and_training_goes_on(build, granularity):
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_a_batch_without_labels_gives_no_lesson_and_no_nan(build):
+def test_of_a_batch_without_labels_all_teach_all_keypoints(build):
     data = batch()
     for sample in data['data_samples']:
         sample.gt_instance_labels.keypoint_weights.zero_()
-    losses = lesson(build(), data)
-    assert losses['loss_distill'].item() == 0 and losses['classroom/large/active'] == 0
+    model = build().eval()
+    losses = lesson(model, data)
+    assert losses['loss_kpt' if 'loss_kpt' in losses else 'loss_task_kpt'].item() == 0
+    assert losses['classroom/large/active'] == losses['classroom/small/active'] == 1
+    uniform = build(knowledge_filter=dict(type='UniformFilter'), mentoring=None).eval()
+    torch.testing.assert_close(losses['loss_distill'], lesson(uniform, data)['loss_distill'])
+    assert losses['loss_distill'] > 0
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize('blank', [[0], [2], [0, 1, 2, 3]])
+def test_pictures_alone_among_people_with_labels(build, blank):
+    """As people whose keypoints are all unlabelled, but they have no part in the task's mean."""
+    zeroed, bare = batch(), batch()
+    for i in blank:
+        zeroed['data_samples'][i].gt_instance_labels.keypoint_weights.zero_()
+        sample = bare['data_samples'][i]
+        bare['data_samples'][i] = type(sample)(metainfo=sample.metainfo)
+    model = build().eval()
+    want, got = lesson(model, zeroed), lesson(model, bare)
+    torch.testing.assert_close(got['loss_distill'], want['loss_distill'])
+    assert model.record.line()['unlabelled'] == len(blank)
+    left = 4 - len(blank)
+    assert left == 0 or got['loss_distill'] > 0
+    torch.testing.assert_close(got['loss_task_kpt'] * left, want['loss_task_kpt'] * 4)
 
 
 def test_two_halves_of_a_batch_give_the_gradient_of_the_whole(build):

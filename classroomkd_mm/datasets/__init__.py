@@ -1,13 +1,25 @@
 """The embedded synthetic pose data set, fixed views of any, and what must be known of others."""
 
 from .colours import colour_order
-from .fixed_views import FixedViews, InfiniteViewSampler, ViewSampler
+from .fixed_views import (
+    FixedViews,
+    InfiniteViewSampler,
+    ViewSampler,
+    find_fixed_views,
+    own_random_numbers,
+    view_numbers,
+)
 from .synthetic_people import make_synthetic_people
+from .wrappers import stated_metainfo
 
 __all__ = [
     'FixedViews',
     'InfiniteViewSampler',
     'ViewSampler',
     'colour_order',
+    'find_fixed_views',
     'make_synthetic_people',
+    'own_random_numbers',
+    'stated_metainfo',
+    'view_numbers',
 ]

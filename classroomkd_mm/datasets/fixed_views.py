@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import operator
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
@@ -14,12 +15,14 @@ import numpy as np
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.structures import BaseDataElement
 from torch.utils.data import Sampler, get_worker_info
 
 from ..registry import DATA_SAMPLERS, DATASETS
 
 # What is the wrapper's own; every other attribute is the data set's.
-OWN = frozenset({'dataset', 'views', 'seed'})
+OWN = frozenset({'dataset', 'views', 'seed', 'recipe'})
+VIEW = 'fixed_view'  # of a sample's metainfo: its index, i + len * v
 # Where data sets of data sets, pipelines and transforms keep their parts.
 PARTS = ('dataset', 'datasets', 'pipeline', 'pipelines', 'transforms', 'pre_transform', 'aug')
 
@@ -53,7 +56,8 @@ class FixedViews:
     Anything else is the data set's own, to read and to set.
 
     Args:
-        dataset: A map-style data set or its config; any wrapper belongs inside.
+        dataset: A map-style data set or its config; any wrapper belongs inside. Samples as
+            MMEngine's pipelines pack them get their index as ``fixed_view`` of their metainfo.
         views: How many views a sample has; None for one of its own in each epoch.
         seed: Of the views. Two runs that differ in it see other crops.
 
@@ -69,6 +73,7 @@ class FixedViews:
     dataset: MapStyle
     views: int | None
     seed: int
+    recipe: Mapping[str, Any] | None
 
     def __init__(
         self, dataset: Mapping[str, Any] | MapStyle, views: int | None = None, seed: int = 0
@@ -82,6 +87,7 @@ class FixedViews:
             raise ValueError(f'FixedViews: seed is {seed}; it must not be negative')
         built = MMENGINE_DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.dataset = built
+        self.recipe = copy.deepcopy(dataset) if isinstance(dataset, Mapping) else None
         self.views = views
         self.seed = seed
 
@@ -97,7 +103,11 @@ class FixedViews:
         """
         sample, view = self.place(index)
         with self._drawn(sample, view):
-            return self.dataset[sample]
+            drawn = self.dataset[sample]
+        said = drawn.get('data_samples') if isinstance(drawn, Mapping) else None
+        if isinstance(said, BaseDataElement):
+            said.set_metainfo({VIEW: sample + len(self) * view})
+        return drawn
 
     def __iter__(self) -> Iterator[object]:
         # Python's own way, index by index to the first IndexError, does not end with views=None.
@@ -145,7 +155,7 @@ class FixedViews:
         what a collate function draws from them could not be resumed.
         """
         kept: AbstractContextManager[None] = (
-            nullcontext() if get_worker_info() else _own_random_numbers()
+            nullcontext() if get_worker_info() else own_random_numbers()
         )
         with kept:
             self._seed(np.random.SeedSequence([self.seed, sample, view]).generate_state(4))
@@ -176,7 +186,7 @@ class FixedViews:
 
 
 @contextmanager
-def _own_random_numbers() -> Iterator[None]:
+def own_random_numbers() -> Iterator[None]:
     """Leave the process's generators as they are."""
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
@@ -197,6 +207,11 @@ def _reseedable(part: object) -> Iterator[Reseedable]:
     elif hasattr(part, '__dict__'):
         for name in PARTS:
             yield from _reseedable(vars(part).get(name))
+
+
+def view_numbers(data_samples: Sequence[object]) -> list[int | None]:
+    """Which view of which sample each is, ``i + len * v``; None where its data set does not say."""
+    return [getattr(sample, 'metainfo', {}).get(VIEW) for sample in data_samples]
 
 
 def find_fixed_views(dataset: object) -> FixedViews | None:

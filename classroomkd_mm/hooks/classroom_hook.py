@@ -1,6 +1,7 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any, Optional
 
@@ -9,10 +10,25 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ..datasets import FixedViews
 from ..distiller import ClassroomDistiller
+from ..mentors.memory import plan
 from ..record import LessonRecord, warnings_of
 from ..registry import HOOKS
-from ..runs import STUDENT_FILE, is_classroom, same_random_state, seed_epoch, student_config
+from ..runs import (
+    STUDENT_FILE,
+    Setup,
+    dropped_hooks,
+    is_classroom,
+    other_mentors,
+    other_settings,
+    same_random_state,
+    seed_epoch,
+    setup_of,
+    student_config,
+    take_what_fits,
+    trains_from_load_from,
+)
 from ..runs.resume import on_cpu, pending_gradients, put_back_gradients
 from ..runs.seeds import interval_of, seed_iteration
 from ..runs.views import reseed_sampler, sampler_of, take_views, with_view_sampler
@@ -49,16 +65,19 @@ class ClassroomHook(Hook):
 
     Where the training data are :class:`FixedViews` it makes the sampler draw views, and seeds each
     iteration. Its part of a checkpoint is what a resume to the same bits needs and MMEngine
-    forgets: gradients that wait for others, an unfinished summary, the sampler's seed.
+    forgets: gradients that wait for others, an unfinished summary, the sampler's seed; and what
+    mentors and settings the run has, which a resume with others is warned of. Of a ``load_from``
+    file a training takes what fits (:func:`~classroomkd_mm.runs.take_what_fits`).
     """
 
-    priority = 'NORMAL'
+    priority = 'ABOVE_NORMAL'  # it completes a checkpoint before EMAHook takes averages from it
 
     def __init__(self) -> None:
         self._total: Optional[LessonRecord] = None
         self._warned: set[object] = set()
         self._fixed = False
         self._kept: dict[str, Any] = {}
+        self._setup: Optional[Setup] = None
 
     def before_train(self, runner: Runner) -> None:
         """Look at the data before the first iteration; forget lines that a resumed run rewrites.
@@ -75,22 +94,35 @@ class ClassroomHook(Hook):
             )
         with same_random_state():
             model.prepare(runner.train_dataloader.dataset)
-        self._fixed = take_views(runner) is not None
-        if self._fixed:
+            model.try_mentors(runner.train_dataloader.dataset)
+        fixed = take_views(runner)
+        self._fixed = fixed is not None
+        if fixed is not None:
+            self._say_plan(runner, model, fixed)
             reseed_sampler(runner, self._kept.pop('sampler_seed', None))
         put_back_gradients(runner, self._kept.pop('gradients', {}))
-        if self._truncate(Path(runner.work_dir) / FILE, runner.iter):
+        if not runner.iter:
+            self._keep_aside(runner, Path(runner.work_dir) / FILE)
+        elif self._truncate(Path(runner.work_dir) / FILE, runner.iter):
             self._kept.pop('total', None)  # the run had ended, and told its unfinished sum
+        self._compare_setup(runner, model)
         self._write_student(runner)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Take what was kept for a resume, until training begins."""
+        """Take what was kept for a resume, until training begins; of ``load_from`` what fits.
+
+        Raises:
+            RuntimeError: Where less than half of the backbone's parameters fit.
+        """
         if runner._resume:  # of load_from the weights alone are wanted
             self._kept = checkpoint.get(KEPT, {})
+        elif trains_from_load_from(runner):
+            model = distiller_of(runner, type(self).__name__)
+            take_what_fits(model, checkpoint, runner._load_from)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Keep what a resume needs beside the student; nothing, where nothing is needed."""
-        kept: dict[str, Any] = {}
+        """Keep what a resume needs, or compares, beside the student."""
+        kept: dict[str, Any] = {} if self._setup is None else dict(setup=self._setup)
         gradients = pending_gradients(runner)
         if gradients:
             kept.update(gradients=gradients)
@@ -168,14 +200,58 @@ class ClassroomHook(Hook):
             f'{name} {m["active"]:.1%} (tau {m["temperature"]:.2f})'
             for name, m in line['mentors'].items()
         )
-        runner.logger.info(f'Lessons taught: {taught or "no mentors"}')
+        blanks = line.get('unlabelled')
+        told = f' | {blanks} samples had no label: nobody was filtered on them' if blanks else ''
+        runner.logger.info(f'Lessons taught: {taught or "no mentors"}{told}')
         scalars = {
             f'classroom_epoch/{name}/{key}': value
             for name, mentor in line['mentors'].items()
             for key, value in mentor.items()
         }
+        if blanks:
+            scalars['classroom_epoch/unlabelled'] = blanks
         if scalars:
             runner.visualizer.add_scalars(scalars, step=step)
+
+    @master_only
+    def _compare_setup(self, runner: Runner, model: ClassroomDistiller) -> None:
+        """Warn of mentors and settings that the resumed run did not have, and of lost hooks."""
+        self._setup = setup_of(model, runner.cfg)
+        before = self._kept.pop('setup', None)
+        if before is not None:
+            whom, what = other_mentors(before, self._setup), other_settings(before, self._setup)
+            begin = 'the run goes on with other {} than those of the checkpoint: {}'
+            for kind, found in (('mentors', whom), ('settings', what)):
+                if found:
+                    runner.logger.warning(begin.format(kind, '; '.join(found)))
+        lost = dropped_hooks(runner.cfg)
+        if lost:
+            runner.logger.warning(
+                f"the config's custom_hooks replace those of its base, which also has "
+                f'{", ".join(lost)}: leave custom_hooks out, or write '
+                'custom_hooks = [*_base_.custom_hooks, ...], where they should run'
+            )
+
+    @master_only
+    def _say_plan(self, runner: Runner, model: ClassroomDistiller, fixed: FixedViews) -> None:
+        """Say what a memory holds, takes and saves."""
+        if model.memories:
+            epochs = None if interval_of(runner) else runner.max_epochs
+            planned = plan(model.memories, len(fixed), fixed.views or 1, epochs)
+            runner.logger.info(f'memory: {planned}')
+
+    @master_only
+    def _keep_aside(self, runner: Runner, path: Path) -> None:
+        """Leave the lines of an earlier run, which this one does not resume, under another name."""
+        if not path.is_file() or not path.stat().st_size:
+            return
+        names = (path.with_name(f'{path.stem}.{number}{path.suffix}') for number in count(1))
+        aside = next(name for name in names if not name.exists())
+        path.rename(aside)
+        runner.logger.warning(
+            f'{path} holds the lines of an earlier run, which this one does not resume: they are '
+            f'kept in {aside.name}'
+        )
 
     @master_only
     def _write_student(self, runner: Runner) -> None:

@@ -1,5 +1,6 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
+from functools import partial
 from typing import Optional
 
 import numpy as np
@@ -8,7 +9,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.utils import ProgressBar
+from torch import Tensor
 
+from ..datasets import stated_metainfo
 from ..distiller import ClassroomDistiller
 from ..members import Member
 from ..registry import HOOKS
@@ -81,13 +84,14 @@ class MentorEvalHook(Hook):
     ) -> dict[str, float]:
         mentor, bridge = member
         dataloader, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
-        evaluator.dataset_meta = dataloader.dataset.metainfo
+        evaluator.dataset_meta = stated_metainfo(dataloader.dataset)
         runner.logger.info(f'MentorEvalHook: evaluating mentor {mentor.name!r}')
         bar = ProgressBar(len(dataloader)) if is_main_process() else None
         for batch in dataloader:
             data = model.data_preprocessor(batch, False)
-            inputs, samples = mentor.view(data['inputs']), data['data_samples']
-            predictions = bridge.predict(mentor.network, inputs, samples)
+            inputs, samples = mentor.shown(data['inputs']), data['data_samples']
+            there = bridge.moved(partial(Tensor.to, device=inputs.device))
+            predictions = there.predict(mentor.network, inputs, samples)
             evaluator.process(data_samples=predictions, data_batch=batch)
             if bar:
                 bar.update()

@@ -1,8 +1,17 @@
 """Frozen networks, and what they see of the student's inputs. They know nothing of tasks."""
 
+from .cheap import CheapNetwork
 from .checkpoint import load_weights
 from .mentor import Mentor, WholeConfig
 from .settings import MentorSettings
 from .view import Convention, InputView
 
-__all__ = ['Convention', 'InputView', 'Mentor', 'MentorSettings', 'WholeConfig', 'load_weights']
+__all__ = [
+    'CheapNetwork',
+    'Convention',
+    'InputView',
+    'Mentor',
+    'MentorSettings',
+    'WholeConfig',
+    'load_weights',
+]

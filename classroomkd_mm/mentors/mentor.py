@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
@@ -10,8 +10,10 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..structures import Answer
-from .view import InputView
+from ..datasets import colour_order
+from ..structures import Answer, Resize
+from .cheap import CheapNetwork, Output, parts_of, sent
+from .view import Convention, InputView
 
 WholeConfig = Union[dict[str, Any], Config]  # or only the model's
 
@@ -25,31 +27,128 @@ class Mentor:
         network: A stock model, in eval mode, without gradients.
         view: How it sees the student's inputs.
         config: Its config, whole or only the model, as given; read where it was a path.
+        cheap: The network with the settings that it runs by; None where it runs as it is.
     """
 
     name: str
     network: nn.Module
     view: InputView
     config: WholeConfig = field(default_factory=dict)
+    cheap: CheapNetwork | None = None
 
     def __post_init__(self) -> None:
         self.network.eval().requires_grad_(False)
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        network: nn.Module,
+        config: WholeConfig,
+        student: nn.Module,
+        resize: Resize | None = None,
+        cheap: CheapNetwork | None = None,
+    ) -> Mentor:
+        """A network as mentor of this student.
+
+        Raises:
+            ValueError: Where it takes channels that the student's inputs cannot become.
+        """
+        view = _view(name, network, config, student, resize)
+        return cls(name, network, view, config, cheap)
+
+    def facing(self, student: nn.Module, resize: Resize | None, arrives: str | None) -> Mentor:
+        """The mentor on a data set whose colours arrive in this order; None if it is not known."""
+        view = _view(self.name, self.network, self.config, student, resize, arrives)
+        gain = self.view.gain
+        return replace(self, view=view.moved(lambda tensor: tensor.to(gain)))
+
+    @property
+    def adaptations(self) -> tuple[str, ...]:
+        """What its inputs are adapted by, in words."""
+        return self.view.adaptations
+
+    @property
+    def stock(self) -> nn.Module:
+        """Its network as it was built, until :meth:`CheapNetwork.compare` has compared."""
+        stock = None if self.cheap is None else self.cheap.stock
+        return self.network if stock is None else stock
+
+    @property
+    def source(self) -> object:
+        """Two mentors of one source give the same answer."""
+        return id(self.network), self.view.resize
+
     def moved(self, fn: Callable[[Tensor], Tensor]) -> Mentor:
-        """The mentor on another device or in another precision (``nn.Module._apply``)."""
-        self.network._apply(fn)
+        """The mentor on another device or in another precision (``nn.Module._apply``).
+
+        Where it has a device of its own, only what it makes of the student's inputs is.
+        """
+        if self.cheap is None:
+            self.network._apply(fn)
+        else:
+            self.cheap.moved(fn)
         return replace(self, view=self.view.moved(fn))
 
+    def shown(self, inputs: Tensor) -> Tensor:
+        """The student's inputs ``(N, C, H, W)`` as its network wants them, where that is."""
+        return sent(self.view(inputs), None if self.cheap is None else self.cheap.device)
+
     @torch.no_grad()
-    def __call__(self, inputs: Tensor) -> Answer:
-        """What it says to the student's inputs ``(N, C, H, W)``.
+    def __call__(self, inputs: Tensor, numbers: Sequence[int | None] = ()) -> Answer:
+        """What it says to the student's inputs ``(N, C, H, W)``, whichever ``numbers`` they have.
 
         Outputs that are not finite are replaced by 0: the caller mutes the mentor.
+
+        Raises:
+            RuntimeError: Where its forward fails, naming it, its config and the inputs; where the
+                device's memory runs out it is torch's own kind.
+            ValueError: Where its outputs move too far by its cheap settings, see
+                :meth:`CheapNetwork.compare`.
         """
-        output = self.network(self.view(inputs), None, mode='tensor')
-        while isinstance(output, list):  # of stages (Hourglass, CPM, MSPN): the last is the answer
-            output = output[-1]
-        parts = [part.float() for part in (output if isinstance(output, tuple) else (output,))]
+        seen = self.view(inputs)
+        parts = [part.float() for part in parts_of(self._forward(seen))]
+        if self.cheap is not None:
+            # Bridges read maps row by row: they come back in the memory format of any mentor.
+            parts = [sent(part, inputs.device).contiguous() for part in parts]
+            self.cheap.compare(f'mentor {self.name!r}', seen, parts)
         # One pass each, no synchronisation; in float64 no sum of finite float32 overflows.
         finite = torch.stack([part.sum(dtype=torch.float64) for part in parts]).sum().isfinite()
         return Answer(tuple(torch.where(finite, part, 0) for part in parts), finite)
+
+    def _forward(self, inputs: Tensor) -> Output:
+        try:
+            if self.cheap is not None:
+                return self.cheap(inputs)
+            return self.network(inputs, None, mode='tensor')
+        except Exception as error:  # of whatever network it is
+            full = isinstance(error, torch.cuda.OutOfMemoryError)  # others ask for this kind
+            kind: type[Exception] = torch.cuda.OutOfMemoryError if full else RuntimeError
+            name = f'{type(error).__name__}: ' if kind is RuntimeError else ''
+            raise kind(
+                f'mentor {self.name!r} ({self._told()}) fails on inputs of shape '
+                f'{tuple(inputs.shape)}: {name}{error}'
+            ) from error
+
+    def _told(self) -> str:
+        """What it is, in a few words: its parts, its config's file, its cheap settings."""
+        file = getattr(self.config, 'filename', None) if isinstance(self.config, Config) else None
+        parts = (self.network, *(getattr(self.network, key, None) for key in ('backbone', 'head')))
+        kinds = [type(part).__name__ for part in parts if part is not None]
+        cheap = [] if self.cheap is None else [str(self.cheap.cheap)]
+        return ', '.join([*kinds, *([file] if file else []), *cheap])
+
+
+def _view(
+    name: str,
+    network: nn.Module,
+    config: WholeConfig,
+    student: nn.Module,
+    resize: Resize | None,
+    arrives: str | None = None,
+) -> InputView:
+    """A network's view of pictures that arrive in an order of colours, if that is known."""
+    dataset = (config.get('train_dataloader') or {}).get('dataset')
+    theirs = colour_order(dataset) if dataset else None
+    own = Convention.of(network, theirs, unknown=arrives or 'bgr')
+    return InputView.between(Convention.of(student, arrives), own, resize, f'mentor {name!r}')

@@ -19,6 +19,8 @@ from .heads import Output
 NetworkConfig = Union[dict[str, Any], Config]  # whole, or only the model's
 Samples = Sequence[Any]  # of the library's own class: PoseDataSample, DataSample
 Truth = TypeVar('Truth')
+# What a bridge asks of a network, in values that JSON keeps: a memory is read without the network.
+Portrait = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,13 @@ class Bridge(ABC):
     def known(self) -> Tensor | None:
         """Which of the student's K keypoints the mentor has, bool ``(K,)``; None if all."""
         return None
+
+    def check_inputs(self, size: tuple[int, int]) -> None:
+        """Refuse the student's inputs of a size ``(H, W)`` that the mentor cannot take; none here.
+
+        Raises:
+            ValueError: With both sizes, and what to set.
+        """
 
     def joined(self, metainfo: Metainfo) -> Bridge:
         """The bridge to a data set: whose keypoints or classes are joined by name. Itself if none.
@@ -131,6 +140,19 @@ class Task(ABC, Generic[Truth]):
             ValueError: Where it cannot teach the student, with both sides' values.
         """
 
+    def portrait(
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
+    ) -> Portrait | None:
+        """What :meth:`bridge_to` asks of a network; arguments and errors are :meth:`bridge`'s.
+
+        None where the task has none: a memory's networks are then built although nobody asks them.
+        """
+        return None
+
+    def bridge_to(self, name: str, portrait: Portrait, settings: Mapping[str, Any]) -> Bridge:
+        """As :meth:`bridge`, of a network that is not there."""
+        raise NotImplementedError(f'{type(self).__name__} gives portraits but no bridge to them')
+
     @abstractmethod
     def forward(self, student: nn.Module, inputs: Tensor) -> tuple[object, Output]:
         """What the student's head was given, and its output, with gradient."""
@@ -156,6 +178,8 @@ class Task(ABC, Generic[Truth]):
 
     def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
         """Look at a data set before training; at nothing by default.
+
+        It is MMEngine's, or any map-style one of packed samples.
 
         Raises:
             ValueError: Where it lacks what the scorer needs, or does not fit the student.

@@ -1,6 +1,6 @@
 _base_ = ['../_base_/synthetic_pose.py']
 
-custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+custom_hooks = [*_base_.custom_hooks, dict(type='classroomkd_mm.ClassroomHook')]
 visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
 work_root = 'work_dirs/demo'

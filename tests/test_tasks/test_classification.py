@@ -195,6 +195,40 @@ def test_without_mentors_every_filter_leaves_the_task():
         assert losses['loss_distill'] == 0 and losses['loss_task'] > 0
 
 
+def test_what_a_multi_label_head_is_told_to_use_has_its_weights_and_its_loss():
+    student = network()
+    student['data_preprocessor'].update(
+        num_classes=CLASSES, to_onehot=True, batch_augments=dict(augments=dict(type='Mixup'))
+    )
+    student['data_preprocessor']['batch_augments']['augments']['alpha'] = 1.0
+    student['head']['loss'] = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    model = build(student, knowledge_filter=dict(type='UniformFilter'))
+    many = dict(type='MultiLabelLinearClsHead', num_classes=CLASSES, in_channels=4)
+    stock = ROOT_MODELS.build(dict(student, head=many)).train()
+    stock.load_state_dict(model.state_dict())
+    ready = model.data_preprocessor(batch(), True)
+    want = stock(**ready, mode='loss')['loss']
+    torch.testing.assert_close(model(**ready, mode='loss')['loss_task'], want)
+    assert total(lesson(build(student), batch())).isfinite()  # each sample has its own weight
+
+
+@pytest.mark.parametrize('distillation', [True, False])
+def test_efficient_formers_head_is_read_as_its_predict_does(distillation):
+    head = dict(type='EfficientFormerClsHead', num_classes=CLASSES, in_channels=8)
+    config = dict(network(8), head=dict(head, distillation=distillation))
+    model = build(mentors=[mentor('m', config)]).eval()
+    inputs = model.data_preprocessor(batch(), False)['inputs']
+    (read,), _ = model._ask(inputs, ())
+    predicted = model.mentors[0].network(inputs, [DataSample() for _ in range(6)], mode='predict')
+    want = torch.stack([sample.pred_score for sample in predicted])
+    torch.testing.assert_close(read.guess.softmax(-1), want)
+    if distillation:  # MMPretrain cannot train it
+        with pytest.raises(ValueError, match='student needs a head that .*got EfficientFormerCls'):
+            build(config)
+    else:
+        assert total(lesson(build(config, [mentor('m', config)]), batch())).isfinite()
+
+
 def test_a_compiled_classroom_gives_the_same_lesson():
     model = build()
     want = lesson(model, batch())
@@ -276,7 +310,7 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
     assert [sample.pred_score.numel() for sample in predicted] == [5, 5]
     assert total(lesson(model, batch())).isfinite()
     for ours, message in (
-        (names(0, 1, 2, 3, 7), "mentor 'm': classes lacks 1 of the data set's 5"),
+        (names(0, 5, 6, 7, 10), "mentor 'm': classes has 1 of the data set's 5 classes"),
         (names(0, 1), 'the data set names 2 of the 5 classes'),
         (names(0, 1, 2, 3, 3), "the data set's classes names .'class 3'. twice"),
     ):
@@ -303,7 +337,7 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
                 network(), head=dict(type='MultiLabelLinearClsHead', num_classes=5, in_channels=4)
             ),
             [],
-            'student has the multi-label head MultiLabelLinearClsHead',
+            'student has the multi-label head MultiLabelLinearClsHead.* use LinearClsHead with',
         ),
         (dict(network(), head=None), [], 'student needs a head that gives logits .*got NoneType'),
         (
@@ -371,6 +405,10 @@ def test_multi_label_data_are_refused():
     data['data_samples'][2].set_gt_label([1, 3])
     with pytest.raises(ValueError, match='multi-label .a sample has 2 labels'):
         lesson(build(), data)
+    student = network()
+    student['data_preprocessor'].update(num_classes=CLASSES, to_onehot=True)
+    with pytest.raises(ValueError, match='multi-label .a sample has 2 labels'):
+        lesson(build(student), data)
 
 
 @pytest.mark.parametrize(
@@ -425,6 +463,24 @@ def test_with_two_classes_dkd_without_alpha_has_nothing_to_compare():
     with pytest.raises(ValueError, match='alpha=0 compares .* with two classes there is only one'):
         build(two, [mentor('m', network(classes=2))], **parts)
     assert total(lesson(build(**parts), batch())).isfinite()
+
+
+@pytest.mark.parametrize('channels', [(1, 3), (3, 1), (3, 4)])
+def test_grey_and_coloured_members_teach_each_other_and_others_are_refused(channels):
+    def taking(count):
+        config = network()
+        config['backbone']['in_channels'] = count
+        return config
+
+    ours, theirs = channels
+    if theirs == 4:
+        with pytest.raises(ValueError, match="mentor 'm' takes pictures of 4 channels, the stu"):
+            build(taking(ours), [mentor('m', taking(theirs))])
+        return
+    model, data = build(taking(ours), [mentor('m', taking(theirs))]), batch()
+    data['inputs'] = torch.rand(6, ours, 16, 16) * 255
+    total(lesson(model, data)).backward()
+    assert all(p.grad is not None for p in model.parameters())
 
 
 @pytest.mark.parametrize('theirs', ['model alone', 'CIFAR', 'ImageNet'])

@@ -55,7 +55,7 @@ def test_help_teaches(tool, flags):
     [
         ('mentors', ['Find mentors', 'search', 'info', 'check', 'download', 'examples:']),
         ('compare_mentors', [compare.__doc__.strip(), '--people', 'example:']),
-        ('measure_step', [cost.__doc__.strip(), '--batch-size', '--rounds', 'example:']),
+        ('measure_step', [cost.__doc__.strip(), '--batch-size', '--rounds', 'examples:']),
         ('study_beta', [beta.__doc__.strip(), '--student', '--mentor', '--batches']),
     ],
 )
@@ -146,7 +146,8 @@ def hooks(cfg):
 
 def test_a_classroom_gets_its_hook_once_and_keeps_the_others(demo_config, merged):
     cfg = demo_config('classroom')
-    assert hooks(merged(copy.deepcopy(cfg))) == ['classroomkd_mm.ClassroomHook']
+    both = ['SyncBuffersHook', 'classroomkd_mm.ClassroomHook']
+    assert hooks(merged(copy.deepcopy(cfg))) == both
     cfg.custom_hooks = [dict(type='EMAHook')]
     assert hooks(merged(cfg)) == ['EMAHook', 'classroomkd_mm.ClassroomHook']
     assert hooks(merged(demo_config('alone'))) == ['SyncBuffersHook']

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mmpretrain.models import BaseClassifier
 
 
+LACKS = 'not taught by it:'
+
+
 @dataclass(frozen=True, eq=False)
 class ClassBridge(Bridge):
     """A classifier as mentor in the student's eyes.
@@ -25,19 +28,47 @@ class ClassBridge(Bridge):
         classes: Names of its classes, None where they are the student's.
         expected: The student's number of classes, None where it does not tell.
         sharpness: What its logits are multiplied by to be natural ones.
-        index: Where each of the student's classes is among its own; None where equal or not known.
+        index: Where each of the student's classes that it knows is among its own; None where equal
+            or not known.
+        places: Which of the student's classes these are, None where all.
+        ours: How many classes the data set has, 0 where that is not known.
+        kind: What it is called in errors.
+        sizes: The (H, W) that it takes, its own one first; empty where any will do, and where
+            ``resize`` gives it one.
     """
 
     classes: tuple[str, ...] | None = None
     expected: int | None = None
     sharpness: float = 1.0
     index: Tensor | None = None
+    places: Tensor | None = None
+    ours: int = 0
+    kind: str = ''
+    sizes: tuple[tuple[int, int], ...] = ()
+
+    def check_inputs(self, size: tuple[int, int]) -> None:
+        """Refuse pictures of another size than it was made for.
+
+        Some networks fail on them; others interpolate their position embedding and say nothing.
+
+        Raises:
+            ValueError: With both sizes, and what to set.
+        """
+        if self.sizes and size not in self.sizes:
+            (height, width), *_ = self.sizes
+            raise ValueError(
+                f'mentor {self.name!r} ({self.kind}) is made for pictures of {width}x{height}, the '
+                f"student's are {size[1]}x{size[0]}: with input_size=({width}, {height}) of the "
+                'mentor it sees them resized to its own'
+            )
 
     def joined(self, metainfo: Metainfo) -> ClassBridge:
         """The bridge to a data set, its classes joined by name.
 
+        What it lacks it does not teach; what it has more is dropped.
+
         Raises:
-            ValueError: Where a class is lacking, or a name stands for two.
+            ValueError: Where fewer than two classes are shared, or a name stands for two.
         """
         if self.classes is None:
             return self
@@ -45,22 +76,43 @@ class ClassBridge(Bridge):
         if len(ours) != (self.expected or len(ours)):
             raise ValueError(
                 f'mentor {self.name!r}: classes are joined by name, and the data set names '
-                f'{len(ours)} of the {self.expected} classes'
+                f'{len(ours)} of the {self.expected} classes (metainfo.classes)'
             )
-        index = class_index(self.classes, ours, f'mentor {self.name!r}')
-        return replace(self, index=torch.tensor(index))
+        shared = shared_classes(self.classes, ours, f'mentor {self.name!r}')
+        places, index = (torch.tensor(each) for each in zip(*shared))
+        return replace(
+            self,
+            index=index,
+            places=None if len(shared) == len(ours) else places,
+            ours=len(ours),
+            adaptations=self._words(ours, shared),
+        )
+
+    def _words(self, ours: Sequence[str], shared: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+        """What is adapted, with the classes that it lacks on these data."""
+        known = {place for place, _ in shared}
+        lacks = [name for place, name in enumerate(ours) if place not in known]
+        words = tuple(word for word in self.adaptations if not word.startswith(LACKS))
+        if not lacks:
+            return words
+        few = ', '.join(map(repr, lacks[:3])) + (', ...' if len(lacks) > 3 else '')
+        return (*words, f'{LACKS} {len(lacks)} of the {len(ours)} classes ({few})')
 
     def moved(self, fn: Callable[[Tensor], Tensor]) -> ClassBridge:
         """The bridge on another device."""
-        return self if self.index is None else replace(self, index=fn(self.index))
+        if self.index is None:
+            return self
+        places = None if self.places is None else fn(self.places)
+        return replace(self, index=fn(self.index), places=places)
 
     def read(self, answer: Answer) -> Reading:
-        """Its logits over the student's classes.
+        """Its logits over the student's classes, or over those of them that it knows.
 
         Raises:
             RuntimeError: Where classes differ and the data set is not known.
         """
-        return reading(self._ours(answer.parts[0]), self.sharpness)
+        read = reading(self._ours(answer.parts[0]), self.sharpness)
+        return read if self.places is None else replace(read, places=self.places)
 
     def _ours(self, logits: Tensor) -> Tensor:
         if self.classes is None:
@@ -73,10 +125,13 @@ class ClassBridge(Bridge):
         return logits.index_select(-1, self.index)
 
     def predict(self, network: BaseClassifier, inputs: Tensor, data_samples: Samples) -> Samples:
-        """The mentor's own predictions, of the student's classes."""
+        """The mentor's own predictions, of the student's classes: 0 for one that it lacks."""
         if self.classes is None:
             return network(inputs, data_samples, mode='predict')
         logits = self._ours(network(inputs, mode='tensor'))
+        if self.places is not None:
+            every = logits.new_full((len(logits), self.ours), float('-inf'))
+            logits = every.index_copy(-1, self.places, logits)
         owner = network.head if hasattr(network, 'head') else network
         return owner._get_predictions(logits, data_samples)
 
@@ -87,24 +142,26 @@ def reading(logits: Tensor, sharpness: float) -> Reading:
     return Reading(logits, (natural[:, None],))
 
 
-def class_index(theirs: Sequence[str], ours: Sequence[str], who: str) -> list[int]:
-    """Where each of the student's classes is among a mentor's.
+def shared_classes(theirs: Sequence[str], ours: Sequence[str], who: str) -> list[tuple[int, int]]:
+    """Where each class that both have is among the student's and among a mentor's.
 
     Raises:
-        ValueError: Naming the classes that the mentor lacks, or names that stand for two classes.
+        ValueError: Naming names that stand for two classes, or both sides where fewer than two
+            classes are shared.
     """
     if list(theirs) == list(ours):
-        return list(range(len(ours)))
+        return [(i, i) for i in range(len(ours))]
     for side, names in (('classes', theirs), ("the data set's classes", ours)):
         twice = sorted({name for name in names if list(names).count(name) > 1})
         if twice:
             raise ValueError(
                 f'{who}: {side} names {twice[:3]} twice: they cannot be joined by name'
             )
-    lacking = [name for name in ours if name not in theirs]
-    if lacking:
+    at = {name: i for i, name in enumerate(theirs)}
+    shared = [(i, at[name]) for i, name in enumerate(ours) if name in at]
+    if len(shared) < 2:
         raise ValueError(
-            f"{who}: classes lacks {len(lacking)} of the data set's {len(ours)} classes, e.g. "
-            f'{lacking[:3]}'
+            f"{who}: classes has {len(shared)} of the data set's {len(ours)} classes, a softmax "
+            f'takes two; it has {list(theirs)[:3]}, the data set {list(ours)[:3]}'
         )
-    return [list(theirs).index(name) for name in ours]
+    return shared

@@ -10,11 +10,20 @@ from torch import Tensor, nn
 
 from ...parts import Scorer
 from ...registry import TASKS
-from ...structures import ClassTruth, Reading, Resize
-from ..base import Bridge, NetworkConfig, Samples, Task
+from ...structures import ClassTruth, Reading, Resize, Scores
+from ..base import Bridge, NetworkConfig, Portrait, Samples, Task
 from ..heads import Output, replayed
 from .bridge import ClassBridge, reading
-from .networks import check_classifier, is_classifier, num_classes
+from .labels import check_labels, ground_truth, is_labelled, let_batches_mix
+from .limited import score_all
+from .networks import (
+    Size,
+    check_classifier,
+    is_classifier,
+    made_for,
+    num_classes,
+    own_pictures,
+)
 
 if TYPE_CHECKING:
     from mmengine.dataset import BaseDataset
@@ -41,7 +50,8 @@ class ClassificationTask(Task[ClassTruth]):
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
-        check_classifier(student, 'student')
+        check_classifier(student, 'student', learns=True)
+        let_batches_mix()
         self.num_classes = num_classes(student)
         self.places = self.num_classes or self.places
 
@@ -59,6 +69,12 @@ class ClassificationTask(Task[ClassTruth]):
             ValueError: With both sides' number of classes, or for a normalisation that is not
                 known.
         """
+        return self.bridge_to(name, self.portrait(name, network, config, settings), settings)
+
+    def portrait(
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
+    ) -> Portrait:
+        """What a bridge asks of a classifier."""
         who = f'mentor {name!r}'
         check_classifier(network, who)
         if not hasattr(network.data_preprocessor, 'mean'):
@@ -66,13 +82,25 @@ class ClassificationTask(Task[ClassTruth]):
                 f'{who}: its data_preprocessor says no mean and std, so what inputs it expects is '
                 'unknown; write them into its config (mean=[0], std=[1] if it takes raw pixels)'
             )
-        classes, count = settings.get('classes'), num_classes(network)
+        return dict(
+            count=num_classes(network),
+            kind=type(getattr(network, 'backbone', network)).__name__,
+            sizes=_sizes(network, config),
+        )
+
+    def bridge_to(self, name: str, portrait: Portrait, settings: Mapping[str, Any]) -> Bridge:
+        """What a mentor is to this student, by its portrait."""
+        who, classes, count = f'mentor {name!r}', settings.get('classes'), portrait['count']
         self._check_count(count, classes, who)
+        sizes = tuple((int(height), int(width)) for height, width in portrait['sizes'])
         words, resize = [], None
         if settings.get('input_size') is not None:
             width, height = (int(v) for v in settings['input_size'])
             words.append(f'input to {width}x{height}')
             resize = Resize((height, width))
+            if sizes and (height, width) not in sizes:
+                words.append(f'which was made for {sizes[0][1]}x{sizes[0][0]}')
+            sizes = ()
         if classes is not None:
             words.append(f'{count} classes joined by name')
         named = None if classes is None else tuple(classes)
@@ -83,6 +111,8 @@ class ClassificationTask(Task[ClassTruth]):
             classes=named,
             expected=self.num_classes,
             sharpness=self.sharpness,
+            kind=portrait['kind'],
+            sizes=sizes,
         )
 
     def _check_count(self, count: int | None, classes: Sequence[str] | None, who: str) -> None:
@@ -116,6 +146,18 @@ class ClassificationTask(Task[ClassTruth]):
         """
         return ground_truth(data_samples, device)
 
+    def score(
+        self,
+        scorer: Scorer[ClassTruth],
+        readings: Sequence[Reading],
+        bridges: Sequence[Bridge],
+        truth: ClassTruth,
+    ) -> Scores:
+        """Score all, and mentors of some classes beside the student on those alone."""
+        if all(each.places is None for each in readings):
+            return super().score(scorer, readings, bridges, truth)
+        return score_all(scorer, readings, truth, self.metainfo)
+
     def task_loss(
         self,
         student: BaseClassifier,
@@ -124,7 +166,28 @@ class ClassificationTask(Task[ClassTruth]):
         data_samples: Samples,
         weight: Tensor | None,
     ) -> dict[str, Any]:
-        """The classifier's own losses with each sample weighted by ``weight`` (N,)."""
+        """The classifier's own losses with each sample weighted by ``weight`` (N,).
+
+        Their mean is over the samples that have a label; 0 where none has.
+        """
+        assert isinstance(output, Tensor)  # as read() has seen
+        labelled = [i for i, sample in enumerate(data_samples) if is_labelled(sample)]
+        if not labelled:
+            return dict(loss=output.sum() * 0)
+        if len(labelled) < len(data_samples):
+            data_samples = [data_samples[i] for i in labelled]
+            output = torch.stack([output[i] for i in labelled])
+            weight = None if weight is None else torch.stack([weight[i] for i in labelled])
+        return self._own_losses(student, feats, output, data_samples, weight)
+
+    @staticmethod
+    def _own_losses(
+        student: BaseClassifier,
+        feats: object,
+        output: Tensor,
+        data_samples: Samples,
+        weight: Tensor | None,
+    ) -> dict[str, Any]:
         weighting = {} if weight is None else dict(weight=weight)
         if feats is None:
             return student._get_loss(output, data_samples, **weighting)
@@ -137,29 +200,11 @@ class ClassificationTask(Task[ClassTruth]):
         Raises:
             ValueError: For multi-label data, or a label out of range.
         """
-        self.ground_truth([dataset[0]['data_samples']], torch.device('cpu'))
-        labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
-        low, high = min(labels), max(labels)
-        if self.num_classes is not None and not 0 <= low <= high < self.num_classes:
-            raise ValueError(
-                f'the data set has labels from {low} to {high}, the student {self.num_classes} '
-                'classes: set num_classes of its head to the number of classes'
-            )
+        check_labels(dataset, self.num_classes)
 
 
-def ground_truth(data_samples: Sequence[Any], device: torch.device) -> ClassTruth:
-    """Labels of MMPretrain's ``DataSample``: soft where batch augmentation made them so.
-
-    Raises:
-        ValueError: For multi-label data.
-    """
-    if 'gt_score' in data_samples[0]:
-        return ClassTruth(torch.stack([sample.gt_score for sample in data_samples]).to(device))
-    labels = [sample.gt_label for sample in data_samples]
-    if any(label.numel() != 1 for label in labels):
-        raise ValueError(
-            'the data set is multi-label (a sample has '
-            f'{max(label.numel() for label in labels)} labels): one true class per picture is '
-            'needed'
-        )
-    return ClassTruth(torch.cat(labels).to(device))
+def _sizes(network: nn.Module, config: NetworkConfig) -> list[Size]:
+    """The sizes (H, W) that a classifier takes, best first; none where any will do."""
+    made = made_for(network, config)
+    own = own_pictures(config)
+    return [] if made is None else list(dict.fromkeys([*([own] if own else []), made]))

@@ -17,13 +17,15 @@ from ...structures import Answer, Reading, Resize
 from ..base import Bridge, Samples
 from .keypoints import Keypoints
 from .readouts import Readout
+from .two_points import TwoPoints, two_points
 
 if TYPE_CHECKING:
     from mmpose.models import BasePoseEstimator
-    from mmpose.structures import PoseDataSample
 
 ASPECT_TOLERANCE = 0.01
 CROP = ('input_size', 'input_scale', 'input_center')  # how MMPose's samples state the crop
+# Of a person's keypoints: where, how sure, whether to be seen.
+PREDICTED = ('keypoints', 'keypoint_scores', 'keypoints_visible')
 Size = tuple[int, int]
 
 
@@ -92,6 +94,7 @@ class PoseBridge(Bridge):
         as_many: Whether it has as many keypoints as the student.
         index: Where each of the student's keypoints is among its own; None if equal.
         known: Which of the student's keypoints it has, bool ``(K,)``; None if all.
+        pairs: Those of the student's keypoints that are read from two of its own.
     """
 
     readout: Readout
@@ -103,6 +106,7 @@ class PoseBridge(Bridge):
     as_many: bool = True
     index: Tensor | None = None
     known: Tensor | None = None
+    pairs: tuple[TwoPoints, ...] = ()
 
     def joined(self, metainfo: Metainfo) -> PoseBridge:
         """The bridge to a data set with this parsed metainfo, its keypoints joined by name.
@@ -112,7 +116,7 @@ class PoseBridge(Bridge):
         """
         found = self.keypoints.join(metainfo, self.count)
         if found is None:
-            return replace(self, index=None, known=None)
+            return replace(self, index=None, known=None, pairs=())
         index, known = found
         least = min(5, self.count) if self.min_shared is None else self.min_shared
         if sum(known) < least:
@@ -130,8 +134,9 @@ class PoseBridge(Bridge):
         words = f'{sum(known)} of {len(known)} keypoints {how}'
         return replace(
             self,
-            index=torch.tensor(index),
+            index=torch.tensor([each if isinstance(each, int) else each[0] for each in index]),
             known=torch.tensor(known),
+            pairs=two_points(index),
             adaptations=tuple(dict.fromkeys((*self.adaptations, words))),
         )
 
@@ -139,7 +144,8 @@ class PoseBridge(Bridge):
         """The bridge on another device."""
         if self.index is None or self.known is None:
             return self
-        return replace(self, index=fn(self.index), known=fn(self.known))
+        pairs = tuple(pair.moved(fn) for pair in self.pairs)
+        return replace(self, index=fn(self.index), known=fn(self.known), pairs=pairs)
 
     def read(self, answer: Answer) -> Reading:
         """Keypoints in the student's input pixels, and natural logits in its form.
@@ -147,8 +153,12 @@ class PoseBridge(Bridge):
         Raises:
             RuntimeError: Where keypoints differ and the data set is not known.
         """
-        maps = self.ours(answer.parts)
-        return Reading(self.readout.keypoints(maps), self.readout.parts(maps, self.target))
+        theirs = answer.parts[: self.readout.maps]
+        maps = self.ours(theirs)
+        guess = self.readout.keypoints(maps)
+        for pair in self.pairs:
+            guess = pair.put_keypoints(guess, theirs, self.readout)
+        return Reading(guess, self.readout.parts(maps, self.target))
 
     def ours(self, maps: Sequence[Tensor]) -> Sequence[Tensor]:
         """Its maps of the student's keypoints, in the student's order.
@@ -158,7 +168,10 @@ class PoseBridge(Bridge):
         """
         index = self.index
         if index is not None:
-            return [part.index_select(1, index) for part in maps]
+            ours = [part.index_select(1, index) for part in maps]
+            for pair in self.pairs:
+                ours = pair.put_maps(ours, maps, self.readout)
+            return ours
         if not self.as_many:
             raise RuntimeError(
                 f'mentor {self.name!r} has other keypoints, and the samples do not name their data '
@@ -175,7 +188,9 @@ class PoseBridge(Bridge):
         """
         with self._own_crop(data_samples), _without_flip(network, self.index is not None):
             predictions = network(inputs, data_samples, mode='predict')
-        return [self._of_ours(sample) for sample in predictions]
+        for sample in predictions:
+            sample.pred_instances = self.carried(sample.pred_instances)
+        return predictions
 
     @contextmanager
     def _own_crop(self, data_samples: Samples) -> Iterator[None]:
@@ -202,17 +217,18 @@ class PoseBridge(Bridge):
             input_center=np.asarray(meta['input_center']) + scale * (covered - 1) / 2,
         )
 
-    def _of_ours(self, sample: PoseDataSample) -> PoseDataSample:
-        if self.index is not None and self.known is not None:
-            index, known = self.index.cpu().numpy(), self.known.cpu().numpy()
-            found = sample.pred_instances
-            ours = dict(
-                keypoints=found.keypoints[:, index],
-                keypoint_scores=found.keypoint_scores[:, index] * known,
-                keypoints_visible=found.keypoints_visible[:, index] * known,
-            )
-            sample.pred_instances = InstanceData(**{**dict(found.items()), **ours})
-        return sample
+    def carried(self, found: InstanceData) -> InstanceData:
+        """The mentor's own predictions as of the student's keypoints; 0 sure of what it lacks."""
+        if self.index is None or self.known is None:
+            return found
+        index, known = self.index.cpu().numpy(), self.known.cpu().numpy()
+        theirs = {key: found[key] for key in PREDICTED}
+        ours = {key: value[:, index] for key, value in theirs.items()}
+        for pair in self.pairs:
+            ours = pair.put_predictions(ours, theirs)
+        for key in PREDICTED[1:]:
+            ours[key] = ours[key] * known
+        return InstanceData(**{**dict(found.items()), **ours})
 
 
 @contextmanager

@@ -6,54 +6,148 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple, Union
 
+from mmengine.config import Config
+
+from ...datasets.wrappers import get, inner_sets
 from ...parts import Metainfo
 from ..base import NetworkConfig
 
+Names = Union[str, tuple[str, str]]  # one of a mentor's keypoints, or the middle of two
+Places = Union[int, tuple[int, int]]
 NUMBERED = re.compile(r'(kpt|keypoint|point)?[-_]?\d+')  # as all of MMPose's face sets name theirs
-SIDES = {'l': 'left_', 'r': 'right_'}
+LOADERS = ('train_dataloader', 'test_dataloader', 'val_dataloader')
+DATA_SETS = 'configs/_base_/datasets'  # where MMPose keeps their metainfo
+LETTERS = {'l': 'left_', 'r': 'right_'}
 SIDE_BEFORE = re.compile(r'^([lr])_')
 SIDE_AFTER = re.compile(r'^(.+)_(left|right)$')
+SIDED = re.compile(r'^(left_|right_)(.+)$')
+FINGER = re.compile(r'^(thumb|index|middle|ring|pinky)_?(\d)$')
+HAND = re.compile(r'hand_root|(thumb|forefinger|middle_finger|ring_finger|pinky_finger)\d')
+FINGERS = {
+    'index': 'forefinger',
+    'middle': 'middle_finger',
+    'ring': 'ring_finger',
+    'pinky': 'pinky_finger',
+}
 
-# The same point of the body under another data set's name.
+# The same point of the body under another data set's name: one in the middle of it ...
 ALIASES = {
-    'top_head': 'head_top',  # CrowdPose
-    'head': 'head_top',  # Halpe
-    'neck': 'upper_neck',  # AIC, CrowdPose, Halpe; MPII's name
+    'top_head': 'head_top',  # CrowdPose, Campus, Shelf
+    'head': 'head_top',  # Halpe; JHMDB, as MMPose's body8 configs convert it
+    'neck': 'upper_neck',  # AIC, CrowdPose, JHMDB, Halpe; MPII's name
+    'head_bottom': 'upper_neck',  # PoseTrack18
+    'bottom_head': 'upper_neck',  # Campus, Shelf
     'hip': 'pelvis',  # Halpe
+    'mid_hip': 'pelvis',  # Panoptic
+    'root': 'pelvis',  # Human3.6M, MPI-INF-3DHP
+    'wrist': 'hand_root',  # all sets of one hand; COCO-WholeBody's name
+    'tailbase': 'tail_base',  # Animal-Pose, zebra
+    'root_of_tail': 'tail_base',  # AP-10K
+    'tail_top_back': 'tail_base',  # Animal Kingdom
+}
+# ... and of a left or a right one.
+SIDED_ALIASES = {
+    'f_elbow': 'elbow',  # Animal-Pose; AP-10K has no other elbows
+    'front_paw': 'f_paw',  # ATRW
+    'back_paw': 'b_paw',
+}
+# Where one data set means another point than others that have the name.
+MEANT = {
+    'coco_openpose': {'neck': 'shoulders'},  # the middle of both, which is not annotated
+    'coco_wholebody_openpose': {'neck': 'shoulders'},
+    'h36m': {'left_foot': 'left_ankle', 'right_foot': 'right_ankle'},
+    # Of the hands' models: MMPose converts it to COCO-WholeBody's hand root as well.
+    'interhand3d': {'left_wrist': 'left_hand_root', 'right_wrist': 'right_hand_root'},
+    'atrw': {'tail': 'tail_base'},
 }
 
 
+class Mean(NamedTuple):
+    """The middle of two keypoints, by their places."""
+
+    first: int
+    second: int
+
+
+class Either(NamedTuple):
+    """One of a left and a right keypoint, by their places, where ours is of one side."""
+
+    first: int
+    second: int
+
+
+Place = Union[int, Mean, Either]
+
+
 def join_keypoints(
-    theirs: Sequence[str], ours: Sequence[str], renamed: Mapping[str, str] = MappingProxyType({})
-) -> tuple[list[int], list[bool]]:
+    theirs: Sequence[str],
+    ours: Sequence[str],
+    renamed: Mapping[Names, str] = MappingProxyType({}),
+    data_sets: tuple[str | None, str | None] = (None, None),
+) -> tuple[list[Place], list[bool]]:
     """Where each of the student's keypoints is among a mentor's, and whether it is there at all.
 
     Args:
         theirs: The mentor's names, in its order.
         ours: The student's names, in its order.
-        renamed: The student's name for some of the mentor's, by the mentor's.
+        renamed: The student's name for some of the mentor's, by the mentor's (or by two of them,
+            for their middle).
+        data_sets: Whose names they are.
 
     Returns:
         Index into ``theirs`` (0 where it lacks the keypoint) and whether it has it.
     """
-    told = {renamed[name]: i for i, name in enumerate(theirs) if name in renamed}
-    named = {canonical(name): i for i, name in enumerate(theirs) if name not in renamed}
+    place = {name: i for i, name in enumerate(theirs)}
+    told: dict[str, Place] = {
+        name: place[its] if isinstance(its, str) else Mean(*(place[one] for one in its))
+        for its, name in renamed.items()
+    }
+    named: dict[str | None, Place] = {
+        same: i for i, same in enumerate(spelled(theirs, data_sets[0])) if theirs[i] not in renamed
+    }
     named.pop(None, None)
-    found = [told.get(name, named.get(canonical(name))) for name in ours]
-    return [place or 0 for place in found], [place is not None for place in found]
+    found = [
+        told[name] if name in told else _named(same, named)
+        for name, same in zip(ours, spelled(ours, data_sets[1]))
+    ]
+    return [each or 0 for each in found], [each is not None for each in found]
 
 
-def canonical(name: str) -> str | None:
+def _named(name: str | None, named: Mapping[str | None, Place]) -> Place | None:
+    """Where a name is; of a hand that is not said to be left or right, where both are."""
+    if name is not None and name not in named and HAND.fullmatch(name):
+        left, right = (named.get(f'{side}{name}') for side in LETTERS.values())
+        return Either(left, right) if isinstance(left, int) and isinstance(right, int) else None
+    return named.get(name)
+
+
+def spelled(names: Sequence[str], data_set: str | None = None) -> list[str | None]:
+    """The names of a set in one spelling; one that has a name and its alias means two points."""
+    own = [canonical(name, data_set) for name in names]
+    plain = [_one_style(name) for name in names]
+    return [p if c is not None and c != p and c in plain else c for c, p in zip(own, plain)]
+
+
+def canonical(name: str, data_set: str | None = None) -> str | None:
     """A keypoint's name in one spelling for all data sets; None where it is only a number."""
-    name = name.lower().replace(' ', '_')
+    name = _one_style(name)
     if NUMBERED.fullmatch(name):
         return None
-    name = SIDE_BEFORE.sub(lambda found: SIDES[found[1]], name)  # L_Eye
-    name = SIDE_AFTER.sub(r'\2_\1', name)  # Eye_Left
-    return ALIASES.get(name, name)
+    name = MEANT.get(data_set or '', {}).get(name, name)
+    sided = SIDED.match(name)
+    side, part = sided.groups() if sided else ('', name)
+    part = FINGER.sub(lambda found: FINGERS.get(found[1], found[1]) + found[2], part)
+    return side + (SIDED_ALIASES if sided else ALIASES).get(part, part)
+
+
+def _one_style(name: str) -> str:
+    name = name.lower().replace(' ', '_')
+    name = SIDE_BEFORE.sub(lambda found: LETTERS[found[1]], name)  # L_Eye
+    return SIDE_AFTER.sub(r'\2_\1', name)  # Eye_Left
 
 
 @dataclass(frozen=True)
@@ -64,17 +158,21 @@ class Keypoints:
         names: In its order; None where they are the student's.
         data_set: Of which data set they are; None where a config says them itself.
         renamed: The student's name for some of them.
-        pairs: (its place, the student's place) for some of them, whatever they are called.
+        midpoints: (two of them, the student's name) where the student's is in the middle.
+        pairs: (its place or two, the student's place) for some, whatever they are called.
     """
 
     names: tuple[str, ...] | None = None
     data_set: str | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
-    pairs: tuple[tuple[int, int], ...] | None = None
+    midpoints: tuple[tuple[tuple[str, str], str], ...] = ()
+    pairs: tuple[tuple[Places, int], ...] | None = None
 
     @classmethod
     def of(cls, setting: Any, config: NetworkConfig, count: int, who: str) -> Keypoints:
         """Read a mentor's ``keypoints``: names, ``{its name: ours}``, or pairs of places.
+
+        Where ours is the middle of two of its own, its name or place is a tuple of both.
 
         Args:
             setting: What is set; None if nothing is.
@@ -85,18 +183,32 @@ class Keypoints:
         Raises:
             ValueError: For names or places that it does not have.
         """
-        metainfo = metainfo_in_config(config) or {}
+        if setting and not isinstance(setting, Mapping):  # so its data set need not be there
+            if all(isinstance(name, str) for name in setting):
+                return cls(tuple(setting))
+            return cls(pairs=_pairs(setting, count, who))
+        metainfo = metainfo_in_config(config, who) or {}
         own = tuple(names_of(metainfo)) if metainfo else None
         if not setting:
             return cls(own, metainfo.get('dataset_name'))
-        if isinstance(setting, Mapping):
-            _check_renamed(setting, own or (), who)
-            return cls(own, metainfo.get('dataset_name'), dict(setting))
-        if all(isinstance(name, str) for name in setting):
-            return cls(tuple(setting))
-        return cls(pairs=_pairs(setting, count, who))
+        _check_renamed(setting, own or (), who)
+        single = {name: ours for name, ours in setting.items() if isinstance(name, str)}
+        middle = tuple((name, ours) for name, ours in setting.items() if name not in single)
+        return cls(own, metainfo.get('dataset_name'), single, middle)
 
-    def join(self, metainfo: Metainfo, count: int) -> tuple[list[int], list[bool]] | None:
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Keypoints:
+        """The keypoints whose fields were kept as JSON."""
+        names, pairs = plain['names'], plain['pairs']
+        return cls(
+            None if names is None else tuple(names),
+            plain['data_set'],
+            plain['renamed'],
+            tuple(((a, b), ours) for (a, b), ours in plain.get('midpoints', ())),
+            None if pairs is None else tuple((_places(its), int(ours)) for its, ours in pairs),
+        )
+
+    def join(self, metainfo: Metainfo, count: int) -> tuple[list[Place], list[bool]] | None:
         """Where each of the student's keypoints is among these; None where they are the same.
 
         Args:
@@ -104,7 +216,7 @@ class Keypoints:
             count: How many the student has.
         """
         if self.pairs is not None:
-            place = {ours: its for its, ours in self.pairs}
+            place = {o: its if isinstance(its, int) else Mean(*its) for its, o in self.pairs}
             return [place.get(k, 0) for k in range(count)], [k in place for k in range(count)]
         if self.names is None:
             return None
@@ -112,9 +224,12 @@ class Keypoints:
         numbers = any(canonical(name) is None for name in ours)
         # The same numbers are the same points only within one data set.
         same_set = not numbers or self.data_set in (None, metainfo.get('dataset_name'))
-        if list(self.names) == ours and same_set and not self.renamed:
+        renamed: dict[Names, str] = dict(self.midpoints)
+        renamed.update(self.renamed)
+        if list(self.names) == ours and same_set and not renamed:
             return None
-        return join_keypoints(self.names, ours, self.renamed)
+        data_sets = (self.data_set, metainfo.get('dataset_name'))
+        return join_keypoints(self.names, ours, renamed, data_sets)
 
     @property
     def numbered(self) -> bool:
@@ -123,22 +238,35 @@ class Keypoints:
         return sum(canonical(name) is None for name in names) > len(names) / 2
 
 
-def _check_renamed(renamed: Mapping[str, str], own: Sequence[str], who: str) -> None:
-    if set(renamed) - set(own) or len(set(renamed.values())) < len(renamed):
+def _check_renamed(renamed: Mapping[Names, str], own: Sequence[str], who: str) -> None:
+    its = [(name,) if isinstance(name, str) else name for name in renamed]
+    fit = all(set(names) <= set(own) and len(set(names)) == len(names) <= 2 for names in its)
+    if not fit or len(set(renamed.values())) < len(renamed):
         raise ValueError(
             f"{who}: keypoints={{its name: ours}} must name some of the mentor's keypoints "
-            f'{list(own)}, each for another of ours; got {dict(renamed)}'
+            f'{list(own)} (or two, for their middle), each for another of ours; got {dict(renamed)}'
         )
 
 
-def _pairs(setting: Sequence[Sequence[int]], count: int, who: str) -> tuple[tuple[int, int], ...]:
-    fit = all(len(pair) == 2 and 0 <= pair[0] < count and pair[1] >= 0 for pair in setting)
+def _pairs(setting: Sequence[Sequence[Any]], count: int, who: str) -> tuple[Any, ...]:
+    fit = all(len(pair) == 2 and _fit(pair[0], count) and pair[1] >= 0 for pair in setting)
     if not fit or len({ours for _, ours in setting}) < len(setting):
         raise ValueError(
             f'{who}: keypoints must be names, {{its name: ours}} or pairs of (its place, our '
-            f'place), its places below {count} and each of ours once; got {setting}'
+            f'place), its places below {count} (two where ours is in their middle) and each of '
+            f'ours once; got {setting}'
         )
-    return tuple((int(its), int(ours)) for its, ours in setting)
+    return tuple((_places(its), int(ours)) for its, ours in setting)
+
+
+def _fit(its: int | Sequence[int], count: int) -> bool:
+    places = [its] if isinstance(its, int) else list(its)
+    different = len(set(places)) == len(places) <= 2
+    return different and all(0 <= place < count for place in places)
+
+
+def _places(its: int | Sequence[int]) -> Places:
+    return its if isinstance(its, int) else (int(its[0]), int(its[1]))
 
 
 def names_of(metainfo: Mapping[str, Any]) -> list[str]:
@@ -161,19 +289,66 @@ def names_in_config(config: NetworkConfig) -> list[str] | None:
     return None if metainfo is None else names_of(metainfo)
 
 
-def metainfo_in_config(config: NetworkConfig) -> dict[str, Any] | None:
-    """The parsed metainfo of the data that a config trains or tests on; None where it has none."""
+def metainfo_in_config(
+    config: NetworkConfig, who: str = 'a config', loaders: Sequence[str] = LOADERS
+) -> dict[str, Any] | None:
+    """The parsed metainfo of the data that a config trains or tests on; None where it has none.
+
+    Args:
+        config: Whole, or only a model's. Where it was read from a file, relative paths of metainfo
+            are looked for beside that and up its parents before anywhere else.
+        who: Names the network in errors.
+        loaders: Whose data are looked at, the first that have it.
+
+    Raises:
+        FileNotFoundError: Where the metainfo's file is nowhere, with the places looked at.
+    """
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+    for loader in loaders:
+        dataset = (config.get(loader) or {}).get('dataset') or {}
+        for each in (dataset, next(inner_sets(dataset))):  # a wrapper may say what its parts do not
+            metainfo = _metainfo_of(each)
+            if metainfo:
+                return parse_pose_metainfo(_with_file(metainfo, config, f'{who}: its {loader}'))
+    return None
+
+
+def _metainfo_of(dataset: object) -> Mapping[str, Any] | None:
+    """What a data set's config says of its keypoints, or its class, named or given."""
     from mmpose.registry import DATASETS
 
-    for loader in ('train_dataloader', 'test_dataloader', 'val_dataloader'):
-        dataset = (config.get(loader) or {}).get('dataset') or {}
-        metainfo = dataset.get('metainfo')
-        if metainfo is None and dataset.get('type') and dataset['type'] in DATASETS:
-            metainfo = getattr(DATASETS.get(dataset['type']), 'METAINFO', None)
-        if metainfo:
-            return parse_pose_metainfo(dict(metainfo))
-    return None
+    metainfo, kind = get(dataset, 'metainfo'), get(dataset, 'type')
+    if metainfo is None and kind:
+        known = DATASETS.get(kind) if isinstance(kind, str) else kind
+        metainfo = getattr(known, 'METAINFO', None)
+    return metainfo
+
+
+def _with_file(metainfo: Mapping[str, Any], config: NetworkConfig, what: str) -> dict[str, Any]:
+    """Metainfo whose file is found, if it is in one."""
+    file = metainfo.get('from_file')
+    if file is None:
+        return dict(metainfo)
+    here = getattr(config, 'filename', None) if isinstance(config, Config) else None
+    folders = [*(Path(here).absolute().parents if here else ()), Path.cwd(), _stock_configs()]
+    # MMPose's own are found by their names alone, as MMPose itself does.
+    own = Path(file).expanduser()
+    for path in [*(folder / own for folder in folders), _stock_configs() / DATA_SETS / own.name]:
+        if path.is_file():
+            return dict(metainfo, from_file=str(path))
+    beside = f'beside {here} and in all folders above it, ' if here else ''
+    raise FileNotFoundError(
+        f'{what} has metainfo=dict(from_file={str(file)!r}), which does not exist: looked for '
+        f"{beside}in {Path.cwd()} and among MMPose's own; put it there, or say without it which "
+        'keypoints these are: keypoints=[its keypoint names] or [(its place, our place)]'
+    )
+
+
+def _stock_configs() -> Path:
+    import mmpose
+
+    return Path(mmpose.__file__).parent / '.mim'
 
 
 @cache  # asked in every step while it is not known

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from torch import Tensor, nn
 
@@ -31,13 +31,15 @@ class HeatmapReadout:
     """One heatmap per keypoint.
 
     Attributes:
-        scale: The student's input pixels per heatmap pixel, (x, y).
+        scale: Input pixels per heatmap pixel, (x, y): the student's, once it is of its crop.
         size: (W, H) of the heatmaps.
         codec: The codec's name.
         sharpness: What its values are multiplied by to be natural logits.
         offset: Where in its pixel a peak stands: 0, or 0.5 where pixels are cells.
+        maps: How many parts of an answer are read; a VisPredictHead says more than where.
     """
 
+    maps: ClassVar[int] = 1
     scale: tuple[float, float]
     size: tuple[int, int]
     codec: str
@@ -46,6 +48,11 @@ class HeatmapReadout:
 
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}x{self.size[1]}'
+
+    def of_crop(self, ratio: tuple[float, float], sharpness: float) -> HeatmapReadout:
+        """As seen from the student's crop, for a loss of this sharpness; see :func:`readout_of`."""
+        scale = (self.scale[0] * ratio[0], self.scale[1] * ratio[1])
+        return replace(self, scale=scale, sharpness=self.sharpness * sharpness)
 
     def keypoints(self, output: Sequence[Tensor]) -> Tensor:
         """``(N, K, 2)`` of heatmaps ``(N, K, H, W)``."""
@@ -73,12 +80,14 @@ class SimCCReadout:
     """One distribution per keypoint and axis.
 
     Attributes:
-        scale: The student's input pixels per bin, (x, y).
+        scale: Input pixels per bin, (x, y): the student's, once it is of its crop.
         size: Number of bins, (x, y).
         codec: The codec's name.
         sharpness: What the head's own loss multiplies its outputs by.
+        maps: How many parts of an answer are read, x and y.
     """
 
+    maps: ClassVar[int] = 2
     scale: tuple[float, float]
     size: tuple[int, int]
     codec: str
@@ -86,6 +95,10 @@ class SimCCReadout:
 
     def __str__(self) -> str:
         return f'{self.codec} {self.size[0]}+{self.size[1]}'
+
+    def of_crop(self, ratio: tuple[float, float], sharpness: float) -> SimCCReadout:
+        """As seen from the student's crop; its logits are natural for any loss."""
+        return replace(self, scale=(self.scale[0] * ratio[0], self.scale[1] * ratio[1]))
 
     def keypoints(self, output: Sequence[Tensor]) -> Tensor:
         """``(N, K, 2)`` of SimCC vectors."""
@@ -104,6 +117,20 @@ class SimCCReadout:
 
 
 Readout = Union[HeatmapReadout, SimCCReadout]
+KINDS: Mapping[str, type[Readout]] = {'heatmap': HeatmapReadout, 'simcc': SimCCReadout}
+
+
+def as_plain(readout: Readout) -> dict[str, Any]:
+    """A readout in values that JSON keeps; :func:`from_plain` reads them."""
+    kind = next(name for name, each in KINDS.items() if isinstance(readout, each))
+    return dict(asdict(readout), kind=kind)
+
+
+def from_plain(plain: Mapping[str, Any]) -> Readout:
+    """The readout that :func:`as_plain` told of."""
+    made: Callable[..., Readout] = KINDS[plain['kind']]
+    values = {key: value for key, value in plain.items() if key != 'kind'}
+    return made(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
 
 
 def crop_extent(codec: BaseKeypointCodec) -> tuple[int, int]:
@@ -121,36 +148,49 @@ def has_stages(head: nn.Module) -> bool:
     return isinstance(head, (CPMHead, MSPNHead))
 
 
-def readout_of(
-    network: nn.Module, who: str, sharpness: float = 1.0, ratio: tuple[float, float] = (1.0, 1.0)
-) -> Readout:
-    """How a network's output is read.
+def target_level(head: nn.Module) -> int:
+    """Of targets with several levels, the one that the head's last stage learns."""
+    levels: Sequence[int] = getattr(head, 'level_indices', ())
+    return levels[-1] if levels else -1
+
+
+def keypoint_head(network: nn.Module) -> BaseHead:
+    """The head that says where the keypoints are; another may be around it (VisPredictHead)."""
+    from mmpose.models.heads import VisPredictHead
+
+    head = getattr(network, 'head', None)
+    return head.pose_head if isinstance(head, VisPredictHead) else head
+
+
+def readout_of(network: nn.Module, who: str) -> Readout:
+    """How a network's output is read, in its own input's pixels.
+
+    A heatmap's sharpness is that of one that peaks at 1: what makes its values natural logits is
+    the loss's to say (:meth:`HeatmapReadout.of_crop`).
 
     Args:
         network: An MMPose top-down estimator.
         who: Names the network in errors.
-        sharpness: What turns the values of a heatmap that peaks at 1 into natural logits.
-        ratio: The student's input pixels per pixel of this network's input, (x, y).
 
     Raises:
         ValueError: Where its head gives neither one heatmap nor one SimCC pair per keypoint.
     """
     from mmpose.codecs import MegviiHeatmap, SimCCLabel
 
-    head: BaseHead = getattr(network, 'head', None)
+    head = keypoint_head(network)
     codec: BaseKeypointCodec = getattr(head, 'decoder', None)
     if isinstance(codec, SimCCLabel):
-        return _simcc_readout(head, codec, ratio)
+        return _simcc_readout(head, codec)
     _check_heatmaps(head, codec, who)
     (width, height), (x, y) = codec.heatmap_size, codec.scale_factor
     # MegviiHeatmap takes pixels for cells, a keypoint being in the middle of its own, and scales
     # peaks to 255.
     cells = isinstance(codec, MegviiHeatmap)
     return HeatmapReadout(
-        scale=(float(x) * ratio[0], float(y) * ratio[1]),
+        scale=(float(x), float(y)),
         size=(int(width), int(height)),
         codec=type(codec).__name__,
-        sharpness=sharpness / 255 if cells else sharpness,
+        sharpness=1 / 255 if cells else 1.0,
         offset=0.5 if cells else 0.0,
     )
 
@@ -162,8 +202,8 @@ def _check_heatmaps(head: BaseHead, codec: BaseKeypointCodec | None, who: str) -
     heatmaps = isinstance(head, HeatmapHead) or has_stages(head)
     if not heatmaps or grouped or codec is None:
         raise ValueError(
-            f'{who} needs a heatmap head (HeatmapHead or a subclass; a mentor also CPMHead or '
-            'MSPNHead) or a SimCC head (SimCCHead, RTMCCHead), with its decoder set, got '
+            f'{who} needs a heatmap head (HeatmapHead or a subclass, CPMHead, MSPNHead) or a SimCC '
+            'head (SimCCHead, RTMCCHead), bare or in a VisPredictHead, with its decoder set, got '
             f'{type(head).__name__}'
         )
     if getattr(codec, 'heatmap_type', 'gaussian') != 'gaussian':
@@ -173,11 +213,11 @@ def _check_heatmaps(head: BaseHead, codec: BaseKeypointCodec | None, who: str) -
         )
 
 
-def _simcc_readout(head: BaseHead, codec: SimCCLabel, ratio: tuple[float, float]) -> SimCCReadout:
+def _simcc_readout(head: BaseHead, codec: SimCCLabel) -> SimCCReadout:
     split = float(codec.simcc_split_ratio)
     width, height = codec.input_size
     return SimCCReadout(
-        scale=(ratio[0] / split, ratio[1] / split),
+        scale=(1 / split, 1 / split),
         size=(int(width * split), int(height * split)),
         codec=type(codec).__name__,
         sharpness=float(getattr(head.loss_module, 'beta', 1.0)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,13 +14,22 @@ from torch import Tensor, nn
 from ...parts import DistillLoss, Filter, Metainfo, OKSScorer, Scorer
 from ...registry import TASKS
 from ...structures import PoseTruth, Reading
-from ..base import Bridge, NetworkConfig, Samples, Task
-from ..heads import Output, replayed, reweighted, takes_weights
+from ..base import Bridge, NetworkConfig, Portrait, Samples, Task
+from ..heads import Output, degree, replayed, reweighing, rooted
 from .areas import BOX_SHARE, faults
 from .bridge import PoseBridge, Size, crop_of
 from .keypoints import Keypoints, published_metainfo
-from .readouts import SimCCReadout, crop_extent, has_stages, readout_of
+from .readouts import (
+    SimCCReadout,
+    as_plain,
+    crop_extent,
+    from_plain,
+    keypoint_head,
+    readout_of,
+    target_level,
+)
 from .truth import ground_truth
+from .unlabelled import labelled_ones, rows_of, spread
 
 if TYPE_CHECKING:
     from mmengine.dataset import BaseDataset
@@ -28,9 +38,26 @@ if TYPE_CHECKING:
     from mmpose.models.heads import BaseHead
 
 
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What the loss of a head with stages takes besides the output that is taught.
+
+    Attributes:
+        feats: What the head was given.
+        earlier: Heatmaps of the stages before the last.
+    """
+
+    feats: object
+    earlier: tuple[Tensor, ...]
+
+
 @TASKS.register_module()
 class PoseTask(Task[PoseTruth]):
     """MMPose's top-down estimators with a heatmap or a SimCC head.
+
+    Of a head that gives one heatmap per stage (Hourglass, CPM, MSPN, RSN) the last is what predicts
+    and what is scored and taught; the others learn from their own loss alone. Of a VisPredictHead
+    the keypoints are taught, its visibility is left to its own loss.
 
     Args:
         student: The stock model.
@@ -47,27 +74,24 @@ class PoseTask(Task[PoseTruth]):
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
-        head: BaseHead = getattr(student, 'head', None)
-        self.readout = readout_of(student, 'student', sharpness)
-        if has_stages(head):
-            raise ValueError(
-                f'student has {type(head).__name__}, whose output is a list of stages: '
-                'such a network can be a mentor, not the student'
-            )
+        self.readout = readout_of(student, 'student').of_crop((1.0, 1.0), sharpness)
+        head = keypoint_head(student)
+        self.level = target_level(head)
         self.sizes = _sizes(head.decoder)
         self.keypoints = head.out_channels
         width, height = self.readout.size
         self.places = width if isinstance(self.readout, SimCCReadout) else width * height
         self.student_metainfo: Metainfo | None = getattr(student, 'metainfo', None)
-        self.loss_name = type(head.loss_module).__name__
-        self.takes_weights = self._takes_weights(head)
+        self.loss_name = ', '.join(dict.fromkeys(type(loss).__name__ for loss in _losses(head)))
+        self.degrees = self._degrees(head)
+        self.takes_weights = None not in self.degrees
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
         """Whether a model is one of MMPose's."""
         return any(c.__module__.startswith('mmpose.') for c in type(student).__mro__)
 
-    def _takes_weights(self, head: BaseHead) -> bool:
+    def _degrees(self, head: BaseHead) -> list[int | None]:
         generator = torch.Generator().manual_seed(0)
 
         def random() -> Output:
@@ -78,7 +102,7 @@ class PoseTask(Task[PoseTruth]):
             return values.unflatten(-1, (height, width))
 
         try:
-            return takes_weights(head.loss_module, random(), random())
+            return [degree(loss, random(), random()) for loss in _losses(head)]
         except Exception as error:  # a stock loss fails in many ways where it does not fit
             raise ValueError(
                 f'student.head.loss={self.loss_name} does not fit the outputs of '
@@ -93,19 +117,36 @@ class PoseTask(Task[PoseTruth]):
         Raises:
             ValueError: Where its output cannot be carried over, with both sides' values.
         """
+        return self.bridge_to(name, self.portrait(name, network, config, settings), settings)
+
+    def portrait(
+        self, name: str, network: nn.Module, config: NetworkConfig, settings: Mapping[str, Any]
+    ) -> Portrait:
+        """What a bridge asks of a pose network."""
         who = f'mentor {name!r}'
-        readout_of(network, who)  # before anything else is asked of its head
-        head: BaseHead = network.head
+        readout = readout_of(network, who)  # before anything else is asked of its head
+        head = keypoint_head(network)
         keypoints = Keypoints.of(settings.get('keypoints'), config, head.out_channels, who)
+        return dict(
+            readout=as_plain(readout),
+            sizes=_sizes(head.decoder),
+            count=head.out_channels,
+            keypoints=asdict(keypoints),
+        )
+
+    def bridge_to(self, name: str, portrait: Portrait, settings: Mapping[str, Any]) -> Bridge:
+        """What a mentor is to this student, by its portrait."""
+        who, count = f'mentor {name!r}', portrait['count']
+        keypoints = Keypoints.from_plain(portrait['keypoints'])
         nameless = keypoints.names is None and keypoints.pairs is None
-        if head.out_channels != self.keypoints and nameless:
+        if count != self.keypoints and nameless:
             raise ValueError(
-                f'{who} has {head.out_channels} keypoints, the student {self.keypoints}; join them '
+                f'{who} has {count} keypoints, the student {self.keypoints}; join them '
                 'with keypoints=[its keypoint names]'
             )
         letterbox = bool(settings.get('letterbox', False))
-        crop = crop_of(self.sizes, _sizes(head.decoder), letterbox, who)
-        readout = readout_of(network, who, self.sharpness, crop.ratio)
+        crop = crop_of(self.sizes, portrait['sizes'], letterbox, who)
+        readout = from_plain(portrait['readout']).of_crop(crop.ratio, self.sharpness)
         words = [] if crop.resize is None else [str(crop)]
         words += [] if readout == self.readout else [f'{readout} to {self.readout}']
         return PoseBridge(
@@ -118,13 +159,19 @@ class PoseTask(Task[PoseTruth]):
             count=self.keypoints,
             keypoints=keypoints,
             min_shared=settings.get('min_shared_keypoints'),
-            as_many=head.out_channels == self.keypoints,
+            as_many=count == self.keypoints,
         )
 
     def forward(self, student: BasePoseEstimator, inputs: Tensor) -> tuple[object, Output]:
-        """What the head was given, and its heatmaps or SimCC vectors."""
+        """What its loss takes besides the output, and its heatmaps or SimCC vectors.
+
+        Of several stages the output is the last's.
+        """
         feats = student.extract_feat(inputs)
-        return feats, student.head.forward(feats)
+        output = keypoint_head(student).forward(feats)
+        if isinstance(output, list):
+            return Stages(feats, tuple(output[:-1])), output[-1]
+        return feats, output
 
     def read(self, output: Output) -> Reading:
         """Keypoints in input pixels, and natural logits."""
@@ -136,7 +183,12 @@ class PoseTask(Task[PoseTruth]):
 
     def ground_truth(self, data_samples: Samples, device: torch.device) -> PoseTruth:
         """What the packed samples know of their people, in the student's input pixels."""
-        return ground_truth(data_samples, self.readout, device)
+        at = labelled_ones(data_samples)
+        if len(at) == len(data_samples):
+            return ground_truth(data_samples, self.readout, device, self.level)
+        known = [data_samples[i] for i in at]
+        truth = ground_truth(known, self.readout, device, self.level) if known else None
+        return spread(truth, at, len(data_samples), self.keypoints, device)
 
     def task_loss(
         self,
@@ -146,9 +198,27 @@ class PoseTask(Task[PoseTruth]):
         data_samples: Samples,
         weight: Tensor | None,
     ) -> dict[str, Any]:
-        """The head's own losses with each sample weighted by ``weight`` (N,)."""
-        weighted = nullcontext() if weight is None else reweighted(data_samples, weight)
-        with replayed(student.head, output), weighted:
+        """The head's own losses with each sample's keypoints weighted by ``weight`` (N,).
+
+        They are of the samples that have targets; 0 where none has.
+        """
+        at = labelled_ones(data_samples)
+        if not at:
+            parts = (output,) if isinstance(output, Tensor) else output
+            return dict(loss_kpt=sum(part.sum() * 0 for part in parts))
+        if len(at) < len(data_samples):
+            feats, output, weight = (rows_of(each, at) for each in (feats, output, weight))
+            data_samples = [data_samples[i] for i in at]
+        head = keypoint_head(student)
+        whole = [*feats.earlier, output] if isinstance(feats, Stages) else output
+        feats = feats.feats if isinstance(feats, Stages) else feats
+        with ExitStack() as stack:
+            stack.enter_context(replayed(head, whole))
+            if weight is not None:
+                stack.enter_context(reweighing(head, data_samples, weight))
+                for loss, power in dict(zip(_losses(head), self.degrees)).items():
+                    if power == 2:
+                        stack.enter_context(rooted(loss, weight))
             return student.head.loss(feats, data_samples, train_cfg=student.train_cfg)
 
     def check_data(self, scorer: Scorer[Any], dataset: BaseDataset) -> None:
@@ -216,6 +286,12 @@ class PoseTask(Task[PoseTruth]):
                 f'distill_loss={type(distill_loss).__name__} compares heatmap values, and a member '
                 'of this classroom has a SimCC head; use KLDistillLoss'
             )
+
+
+def _losses(head: BaseHead) -> list[nn.Module]:
+    """One for each stage, or the one."""
+    module = head.loss_module
+    return list(module) if isinstance(module, nn.ModuleList) else [module]
 
 
 def _sizes(codec: BaseKeypointCodec) -> tuple[Size, Size]:

@@ -11,7 +11,9 @@ from .areas import area_of
 from .readouts import Readout, SimCCReadout
 
 
-def ground_truth(data_samples: Sequence[Any], readout: Readout, device: torch.device) -> PoseTruth:
+def ground_truth(
+    data_samples: Sequence[Any], readout: Readout, device: torch.device, level: int = -1
+) -> PoseTruth:
     """The truth of a batch; what is missing for one sample is None for all.
 
     Args:
@@ -19,17 +21,18 @@ def ground_truth(data_samples: Sequence[Any], readout: Readout, device: torch.de
         readout: The student's: coordinates are read from its targets where the pipeline packs no
             ``transformed_keypoints``.
         device: Where the tensors go.
+        level: Of targets that have several, the one that is read.
     """
     meta = [sample.metainfo for sample in data_samples]
     instances = [sample.gt_instances for sample in data_samples]
-    weights = torch.cat([s.gt_instance_labels.keypoint_weights for s in data_samples])
+    weights = torch.cat([_keypoint_weights(sample, level) for sample in data_samples])
     ratio = _stack([_pixel_ratio(m) for m in meta], device)
     boxes = [_box_size(instance.get('bboxes')) for instance in instances]
     area = _stack([area_of(m, box) for m, box in zip(meta, boxes)], device)
     head = _stack([instance.get('head_size') for instance in instances], device)
     bbox = _stack(boxes, device)
     return PoseTruth(
-        keypoints=_true_keypoints(data_samples, readout, device),
+        keypoints=_true_keypoints(data_samples, readout, device, level),
         labelled=weights.to(device) > 0,
         area=None if area is None or ratio is None else area[:, 0] * ratio.prod(-1),
         bbox=None if bbox is None or ratio is None else bbox * ratio,
@@ -56,7 +59,21 @@ def _box_size(boxes: Optional[Tensor]) -> Optional[Tensor]:
     return None if boxes is None else boxes[0, 2:4] - boxes[0, :2]
 
 
-def _true_keypoints(data_samples: Sequence[Any], readout: Readout, device: torch.device) -> Tensor:
+def _keypoint_weights(sample: Any, level: int) -> Tensor:
+    """``(1, K)``."""
+    weights: Tensor = sample.gt_instance_labels.keypoint_weights
+    return weights[level] if weights.ndim > 2 else weights
+
+
+def _heatmaps(sample: Any, level: int) -> Tensor:
+    """``(K, H, W)``."""
+    heatmaps = sample.gt_fields.heatmaps
+    return heatmaps if isinstance(heatmaps, Tensor) else heatmaps[level]
+
+
+def _true_keypoints(
+    data_samples: Sequence[Any], readout: Readout, device: torch.device, level: int
+) -> Tensor:
     packed = [sample.gt_instances.get('transformed_keypoints') for sample in data_samples]
     stacked = _stack([None if points is None else points[..., :2] for points in packed], device)
     if stacked is not None:
@@ -68,5 +85,5 @@ def _true_keypoints(data_samples: Sequence[Any], readout: Readout, device: torch
             for axis in 'xy'
         )
         return readout.keypoints((x, y)).to(device)
-    heatmaps = torch.stack([sample.gt_fields.heatmaps for sample in data_samples])
+    heatmaps = torch.stack([_heatmaps(sample, level) for sample in data_samples])
     return readout.keypoints((heatmaps.float(),))

@@ -2,7 +2,7 @@
 #   for m in large medium small; do
 #     python tools/train.py configs/pose/lspet/mentor_$m.py --work-dir work_dirs/lspet/mentor_$m; done
 _base_ = ['plain_student.py']
-custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+custom_hooks = [*_base_.custom_hooks, dict(type='classroomkd_mm.ClassroomHook')]
 visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 model = dict(
     _delete_=True,

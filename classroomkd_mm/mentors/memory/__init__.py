@@ -1,0 +1,22 @@
+"""Mentors' answers, kept: a mentor is frozen, and is asked once for each view of each sample."""
+
+from .codec import KEEP, Codec
+from .facts import data_facts
+from .plan import Plan, plan, size
+from .records import Records
+from .remembered import RememberedMentor
+from .store import Memory, MentorMemory, open_memories
+
+__all__ = [
+    'KEEP',
+    'Codec',
+    'Memory',
+    'MentorMemory',
+    'Plan',
+    'Records',
+    'RememberedMentor',
+    'data_facts',
+    'open_memories',
+    'plan',
+    'size',
+]
