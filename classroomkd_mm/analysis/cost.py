@@ -24,6 +24,7 @@ from mmengine.config import Config
 from ..datasets import FixedViews, find_fixed_views
 from ..distiller import ClassroomDistiller
 from ..members import AnyMentor
+from ..mentors.cheap import CHEAP
 from ..parts import DistillLoss
 from ..structures import Lesson
 from .check import Dataset, build_classroom, first_samples, positive, training_set
@@ -67,7 +68,7 @@ def steps(
     data = model.data_preprocessor(first_samples(dataset, batch_size, '--batch-size'), True)
     student = model.export()  # plain: nothing of the classroom is in what it is compared with
     work: dict[str, Work] = {'student': lambda: _train(student, data)}
-    for mentor in model.mentors:
+    for mentor in _classroom(cfg, dataset, device, cheap=False).mentors:
         work[f'mentor {mentor.name}'] = _inference(mentor, data['inputs'])
     work['classroom'] = lambda: _train(model, data)
     if memory is not None and model.mentors:
@@ -78,11 +79,15 @@ def steps(
 
 
 def _classroom(
-    cfg: Config, dataset: Dataset, device: str, memory: str | None = None
+    cfg: Config, dataset: Dataset, device: str, memory: str | None = None, cheap: bool = True
 ) -> ClassroomDistiller:
     cfg = copy.deepcopy(cfg)
     cfg.model.memory = None if memory is None else dict(dir=memory)
-    mentors = [{**mentor, 'checkpoint': None} for mentor in cfg.model.get('mentors', [])]
+    left_out = frozenset() if cheap else CHEAP
+    mentors = [
+        {**{key: value for key, value in mentor.items() if key not in left_out}, 'checkpoint': None}
+        for mentor in cfg.model.get('mentors', [])
+    ]
     model = build_classroom(cfg, mentors).to(device).train()
     model.prepare(dataset)
     return model
@@ -123,9 +128,15 @@ def everybody(
     return distill_loss(student, mentors, lesson, 2 * one, labelled, target)
 
 
-def kept_for_backward(model: ClassroomDistiller, mentors: int) -> int:
-    """Bytes that the distillation loss keeps for its backward pass, with so many mentors."""
-    shape = (2, model.task.keypoints, model.task.places)
+def kept_for_backward(cfg: Config, mentors: int) -> int:
+    """Bytes a sample that the distillation loss keeps for its backward pass, with so many mentors.
+
+    Args:
+        cfg: A classroom's whole config.
+        mentors: Each gives random logits.
+    """
+    model = build_classroom(cfg, [])
+    shape = (1, model.task.keypoints, model.task.places)
     student = torch.zeros(shape, requires_grad=True)
     kept: list[int] = []
 
@@ -226,8 +237,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print."""
     args = parse_args(argv)
     try:
+        cfg = Config.fromfile(args.config)
         with tempfile.TemporaryDirectory() as memory:
-            work = steps(Config.fromfile(args.config), args.batch_size, args.device, memory)
+            work = steps(cfg, args.batch_size, args.device, memory)
             times = measure(work, args.rounds, args.device)
             bytes_ = {} if args.device == 'cpu' else peaks(work)
     except (ValueError, FileNotFoundError) as error:
@@ -240,4 +252,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'{name:22s} {1000 * median(values):8.2f} ms{peak}')
     for name, value in summary(times).items():
         print(f'{name}: {value:.3f} (median of {args.rounds} turns)')
+    one, all_of_them = (kept_for_backward(cfg, n) for n in (1, len(cfg.model.mentors)))
+    print(f'bytes a sample kept for backward: {all_of_them}, with one mentor {one}')
     return 0

@@ -50,11 +50,13 @@ def kl_distill(
     )
     with torch.no_grad():
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
+        # All mentors' work is done in these: to fetch new memory takes longer than to fill it.
+        work, log_s, log_m = (torch.empty_like(student) for _ in range(3))
         for logits, w, tau, tau_s in lessons:
-            log_s = (student / tau_s).log_softmax(-1)
-            # Muted after the division, in its result: one copy less.
-            log_m = (logits / tau).masked_fill_(w == 0, 0).log_softmax(-1)
-            p_m = log_m.exp()
+            torch.log_softmax(torch.div(student, tau_s, out=work), -1, out=log_s)
+            torch.div(logits.to(student.dtype), tau, out=work).masked_fill_(w == 0, 0)
+            torch.log_softmax(work, -1, out=log_m)
+            p_m = torch.exp(log_m, out=work)
             kl = log_m.sub_(log_s).mul_(p_m).sum(-1, keepdim=True)
             loss += (w * tau * tau_s * kl).sum()
             grad.addcmul_(w * tau, log_s.exp_().sub_(p_m))

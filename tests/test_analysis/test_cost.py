@@ -1,5 +1,6 @@
 """What a classroom's step costs: what is timed, and how it is reported."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +13,81 @@ from mmpretrain.registry import DATASETS, MODELS
 
 from classroomkd_mm import ClassroomDistiller
 from classroomkd_mm.analysis import cost
+from classroomkd_mm.mentors import Mentor
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_classroom_is_measured_against_its_parts(demo_config, tmp_path, capsys):
+PARTS = ['student', 'mentor large', 'mentor medium', 'mentor small']
+WORK = [*PARTS, 'classroom', 'classroom with memory', 'distillation loss']
+RATIOS = [
+    'classroom / sum of its parts',
+    'classroom / student',
+    'with memory / student',
+    'distillation loss / classroom',
+]
+
+
+@pytest.fixture
+def config(demo_config, tmp_path):
     cfg = demo_config('classroom')
     for mentor in cfg.model.mentors:
         mentor.checkpoint = '/nowhere.pth'  # no time depends on the weights
     cfg.dump(str(tmp_path / 'c.py'))
-    assert cost.main([str(tmp_path / 'c.py'), '--batch-size', '2', '--rounds', '2']) == 0
-    *rows, last = capsys.readouterr().out.splitlines()[-6:]
-    names = ['student', 'mentor large', 'mentor medium', 'mentor small', 'classroom']
-    assert [row[:20].rstrip() for row in rows] == names
-    assert all(float(row[20:].split(' ms')[0]) > 0 for row in rows)
-    assert last.startswith('classroom / sum of its parts: ')
-    assert last.endswith(' (median of 2 turns)')
+    return str(tmp_path / 'c.py')
+
+
+def test_a_classroom_is_measured_against_its_parts(config, capsys):
+    assert cost.main([config, '--batch-size', '2', '--rounds', '2']) == 0
+    *lines, kept = capsys.readouterr().out.splitlines()[-len(WORK) - len(RATIOS) - 1 :]
+    rows, ratios = lines[: len(WORK)], lines[len(WORK) :]
+    assert kept == 'bytes a sample kept for backward: 52224, with one mentor 52224'
+    assert [row[:22].rstrip() for row in rows] == WORK
+    assert all(float(row[22:].split(' ms')[0]) > 0 for row in rows)
+    assert [line.split(': ')[0] for line in ratios] == RATIOS
+    assert all(line.endswith(' (median of 2 turns)') for line in ratios)
+
+
+def test_a_program_reads_all_turns(config, capsys):
+    assert cost.main([config, '--batch-size', '2', '--rounds', '2', '--json']) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(found['seconds']) == WORK and list(found['ratios']) == RATIOS
+    assert all(len(turns) == 2 for turns in found['seconds'].values())
+    sums = [sum(turn) for turn in zip(*(found['seconds'][name] for name in PARTS))]
+    ratios = sorted(w / s for w, s in zip(found['seconds']['classroom'], sums))
+    assert found['ratios'][RATIOS[0]] == pytest.approx(sum(ratios) / 2)
+
+
+def test_with_a_memory_no_mentor_runs_after_the_first_turn(config, tmp_path):
+    work = cost.steps(Config.fromfile(config), 2, memory=str(tmp_path / 'memory'))
+    work['classroom with memory']()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mentor, '__call__', lambda *args: pytest.fail('asked'))
+        work['classroom with memory']()
+        with pytest.raises(pytest.fail.Exception, match='asked'):
+            work['classroom']()
+
+
+def test_stock_inference_is_without_cheap_settings(config):
+    cfg = Config.fromfile(config)
+    for mentor in cfg.model.mentors:
+        mentor.fuse = True
+    norms, forward = [], torch.nn.BatchNorm2d.forward
+
+    def watched(self, x):
+        norms.append(self)
+        return forward(self, x)
+
+    work = cost.steps(cfg, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.BatchNorm2d, 'forward', watched)
+        work['mentor large']()
+    assert norms
+
+
+def test_what_is_kept_for_backward_does_not_grow_with_mentors(demo_config):
+    kept = [cost.kept_for_backward(demo_config('classroom'), mentors) for mentors in (1, 2, 6)]
+    assert kept == [17 * 32 * 24 * 4] * 3
 
 
 def test_the_student_is_timed_as_the_stock_model(demo_config, monkeypatch):

@@ -63,7 +63,12 @@ def classroom_model(student, root, **settings):
     )
 
 
-@pytest.fixture(params=STUDENTS)
+def quick(*names):
+    """All students, those that are not named at night alone."""
+    return [n if n in names else pytest.param(n, marks=pytest.mark.nightly) for n in STUDENTS]
+
+
+@pytest.fixture(params=quick('hourglass52', '2xmspn50', 'rsn18', 'vis'))
 def built(request, people):
     """A published student in a classroom, the stock model of its weights, and two people."""
     torch.manual_seed(0)
@@ -187,10 +192,7 @@ def test_the_truth_is_of_the_level_that_the_last_stage_learns(built, people):
     assert (far.abs() <= task.readout.scale[0] / 2 + 1e-3).all()  # half a heatmap pixel
 
 
-@pytest.mark.parametrize(
-    'name',
-    [n if n in ('rsn18', 'vis') else pytest.param(n, marks=pytest.mark.nightly) for n in STUDENTS],
-)
+@pytest.mark.parametrize('name', quick('rsn18', 'vis'))
 def test_a_published_config_learns_resumes_and_is_measured(
     name, people, train, tmp_path, request, monkeypatch
 ):
