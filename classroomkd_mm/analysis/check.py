@@ -40,7 +40,9 @@ Dataset = Any  # any of MMEngine's, wrapped or not
 
 
 def build_classroom(
-    cfg: Config, mentors: Optional[Sequence[Settings]] = None
+    cfg: Config,
+    mentors: Optional[Sequence[Settings]] = None,
+    memory: Optional[Settings] = None,
 ) -> ClassroomDistiller:
     """The classroom of a whole config, as the runner builds it.
 
@@ -49,6 +51,7 @@ def build_classroom(
     Args:
         cfg: The config.
         mentors: Instead of the config's own.
+        memory: Instead of the config's own: whoever looks at mentors asks them themselves.
 
     Returns:
         It, which is of the student's class as well.
@@ -59,6 +62,7 @@ def build_classroom(
     if not is_classroom(cfg.model):
         raise ValueError(f'the model is a {cfg.model.get("type")}, not a ClassroomDistiller')
     model = copy.deepcopy(dict(with_mentor_folder(cfg).model))
+    model['memory'] = memory
     if mentors is not None:
         model['mentors'] = list(mentors)
     if 'data_preprocessor' in cfg:

@@ -10,7 +10,6 @@ student's.
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import tempfile
 import time
@@ -81,14 +80,13 @@ def steps(
 def _classroom(
     cfg: Config, dataset: Dataset, device: str, memory: str | None = None, cheap: bool = True
 ) -> ClassroomDistiller:
-    cfg = copy.deepcopy(cfg)
-    cfg.model.memory = None if memory is None else dict(dir=memory)
+    kept = None if memory is None else dict(dir=memory)
     left_out = frozenset() if cheap else CHEAP
     mentors = [
         {**{key: value for key, value in mentor.items() if key not in left_out}, 'checkpoint': None}
         for mentor in cfg.model.get('mentors', [])
     ]
-    model = build_classroom(cfg, mentors).to(device).train()
+    model = build_classroom(cfg, mentors, kept).to(device).train()
     model.prepare(dataset)
     return model
 

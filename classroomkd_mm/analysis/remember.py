@@ -63,7 +63,7 @@ def remembering(cfg: Config, device: str) -> tuple[ClassroomDistiller, FixedView
         )
     # Of the run's seed: mentors with random weights are then the run's, and figures are repeatable.
     set_random_seed(cfg.get('randomness', {}).get('seed') or 0)
-    model = build_classroom(cfg).to(device).eval()
+    model = build_classroom(cfg, memory=cfg.model.memory).to(device).eval()
     dataset = training_set(cfg, 'a memory')
     model.prepare(dataset)
     model.try_mentors(dataset)

@@ -1,0 +1,98 @@
+"""Real published weights as mentors: they are read as their authors' code reads them.
+
+Their README says what each reaches; the files lie beside the checkout or these tests are skipped.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from classroomkd_mm.analysis.compare import compare
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = ROOT.parent / 'shared/data/weights'
+pytestmark = pytest.mark.skipif(
+    not WEIGHTS.is_dir() or not (WEIGHTS.parent / 'coco_pose').is_dir(),
+    reason='the published weights and COCO people are not beside the checkout',
+)
+AP = dict(pp_tinypose_256x192=0.553, nanxinyu_large=0.567, ultralight_nano=0.460)
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """``published(student, mentors)``: a classroom of them, on COCO people."""
+    monkeypatch.chdir(ROOT)  # their configs name the data from here
+    monkeypatch.syspath_prepend(str(WEIGHTS))
+
+    def make(student, mentors):
+        path = WEIGHTS / 'pose'
+        cfg = Config.fromfile(path / f'{student}.py')
+        codec = cfg.model.head.decoder.to_dict()
+        read = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
+        cfg.train_dataloader.dataset.pipeline = [
+            *read,
+            dict(type='TopdownAffine', input_size=codec['input_size']),
+            dict(type='GenerateTarget', encoder=codec),
+            dict(type='PackPoseInputs'),
+        ]
+        cfg.model = dict(
+            type='classroomkd_mm.ClassroomDistiller',
+            student=cfg.model,
+            mentors=[
+                dict(
+                    name=name, config=str(path / f'{name}.py'), checkpoint=str(path / f'{name}.pth')
+                )
+                for name in mentors
+            ],
+            knowledge_filter=dict(type='KnowledgeFilter', task_bias=1.0),
+            mentoring=dict(type='AdaptiveMentoring', alpha=2.0),
+            distill_loss=dict(type='KLDistillLoss', loss_weight=0.03, beta=10.0),
+        )
+        cfg.custom_hooks = [dict(type='classroomkd_mm.ClassroomHook')]
+        cfg.optim_wrapper = dict(optimizer=dict(type='SGD', lr=1e-3))
+        cfg.train_cfg = dict(by_epoch=False, max_iters=2, val_interval=5)
+        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=2, by_epoch=False)
+        cfg.train_dataloader.sampler.type = 'InfiniteSampler'
+        cfg.work_dir = str(tmp_path / 'run')
+        return cfg
+
+    return make
+
+
+def test_a_classroom_of_published_networks_trains(published, train):
+    cfg = published('pp_tinypose_128x96', AP)
+    cfg.train_dataloader.batch_size = 4
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    train(cfg)
+    (line,) = map(json.loads, (Path(cfg.work_dir) / 'classroom.jsonl').read_text().splitlines())
+    assert set(line['mentors']) == set(AP)
+    # They know the people; a student with random weights does not.
+    assert all(m['score'] > line['student_score'] + 0.2 for m in line['mentors'].values())
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1500)
+def test_mentors_reach_what_they_are_known_to_reach(published, train, capsys):
+    cfg = published('pp_tinypose_256x192', AP)
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_cfg.max_iters = 1
+    cfg.custom_hooks.append(dict(type='classroomkd_mm.MentorEvalHook'))
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    train(cfg)
+    (log,) = Path(cfg.work_dir).glob('*/*.log')
+    rows = [line.split() for line in log.read_text().splitlines()]
+    head = next(row for row in rows if row[:1] == ['mentor'] and 'coco/AP' in row)
+    found = {row[0]: float(row[head.index('coco/AP')]) for row in rows if row[:1] and row[0] in AP}
+    assert found == pytest.approx(AP, abs=0.002)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(600)
+def test_mentors_see_what_stock_inference_sees(published):
+    far = compare(published('pp_tinypose_256x192', AP), people=24)
+    for name, (scored, taught) in far.items():
+        for apart in (scored, taught):
+            assert (apart <= 0.5).mean() >= 0.95, name
