@@ -118,8 +118,7 @@ def stock_keypoints(mentor: AnyMentor, bridge: PoseBridge, sample: Any) -> np.nd
     from mmpose.apis import inference_topdown
 
     (found,) = inference_topdown(mentor.network, sample.img_path, sample.gt_instances.bboxes)
-    keypoints = found.pred_instances.keypoints[0]
-    return keypoints if bridge.index is None else keypoints[bridge.index.numpy()]
+    return bridge.carried(found.pred_instances).keypoints[0]
 
 
 def classroom_keypoints(mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor) -> np.ndarray:

@@ -213,9 +213,11 @@ def sent(tensor: Tensor, device: torch.device | None) -> Tensor:
 
 def parts_of(output: Output) -> tuple[Tensor, ...]:
     """A network's answer in its raw output."""
-    while isinstance(output, list):  # of stages (Hourglass, CPM, MSPN): the last is the answer
-        output = output[-1]
-    return output if isinstance(output, tuple) else (output,)
+    if isinstance(output, list):  # of stages (Hourglass, CPM, MSPN): the last is the answer
+        return parts_of(output[-1])
+    if isinstance(output, tuple):  # SimCC's axes; what a VisPredictHead says besides comes last
+        return tuple(part for each in output for part in parts_of(each))
+    return (output,)
 
 
 def distance(outputs: Sequence[Tensor], stock: Sequence[Tensor]) -> tuple[float, float]:

@@ -31,4 +31,7 @@ runs = dict(
         distill_loss__conflict='project'),
     project_keypoint_third=_taught(
         knowledge_filter__granularity='keypoint', distill_loss__balance=0.3,
-        distill_loss__conflict='project'))
+        distill_loss__conflict='project'),
+    right_keypoint_third=_taught(
+        knowledge_filter__granularity='keypoint', knowledge_filter__min_score=0.8,
+        distill_loss__balance=0.3, distill_loss__conflict='project'))
