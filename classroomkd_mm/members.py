@@ -43,7 +43,8 @@ def build_members(
         # The student goes on from the same random numbers whoever teaches it, and however many.
         with own_random_numbers():
             torch.default_generator.manual_seed(torch.initial_seed() + 1 + names.index(each.name))
-            return _build_member(student, task, each, networks)
+            # Of a memory one rank may miss an answer that the others have.
+            return _build_member(student, task, each, networks, alone=memory is not None)
 
     members = [
         build(each) if memory is None else _remember(student, task, each, memory, build)
@@ -69,14 +70,18 @@ def _read(task: Task[Any], mentors: Sequence[Mapping[str, Any]]) -> list[MentorS
 
 
 def _build_member(
-    student: BaseModel, task: Task[Any], settings: MentorSettings, networks: dict[object, Network]
+    student: BaseModel,
+    task: Task[Any],
+    settings: MentorSettings,
+    networks: dict[object, Network],
+    alone: bool,
 ) -> tuple[Mentor, Bridge]:
     # The same weights given twice, say with other keypoint names, are one network; random are two.
     # Cheap settings change a network in place: it is shared by those that have the same.
     same = (str(settings.config), settings.checkpoint) if settings.checkpoint else settings.name
     key = same, settings.cheap
     if key not in networks:
-        networks[key] = _network(settings)
+        networks[key] = _network(settings, alone)
     network, config, cheap = networks[key]
     bridge = task.bridge(settings.name, network, config, settings.own)
     if not isinstance(bridge, Bridge):
@@ -85,8 +90,8 @@ def _build_member(
     return mentor, bridge
 
 
-def _network(settings: MentorSettings) -> Network:
-    network, config = settings.build()
+def _network(settings: MentorSettings, alone: bool) -> Network:
+    network, config = settings.build(alone)
     if not settings.cheap.changes:
         return network, config, None
     return network, config, CheapNetwork(network, settings.cheap, f'mentor {settings.name!r}')

@@ -93,14 +93,14 @@ def _lesson(
 ) -> tuple[float, tuple[Tensor, ...]]:
     """The distillation loss of one mentor at temperature 1, and its gradient at the output."""
     with torch.no_grad():
-        output = model.task.forward(model, data['inputs'])[1]
-        parts = [part.float() for part in model.task.read(output).parts]
+        student = model.task.read(model.task.forward(model, data['inputs'])[1])
+        parts = [part.float() for part in student.parts]
     one = torch.ones(1, len(parts[0]), 1, device=parts[0].device)
-    lesson = Lesson(one > 0, one, one.expand(2, -1, -1))
+    lesson = Lesson(one > 0, one, one.expand(2, -1, -1)).about([mentor])
     labelled = torch.ones(parts[0].shape[:2], dtype=torch.bool, device=one.device)
     leaves = [part.requires_grad_() for part in parts]
     target = model.task.ground_truth(data['data_samples'], one.device)
-    scores = model.task.score(model.scorer, [mentor], [], target)
+    scores = model.task.score(model.scorer, [student], [], target)
     loss = sum(
         (
             model.distill_loss(z, [m], lesson, one, labelled, scores.target)

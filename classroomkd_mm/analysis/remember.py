@@ -215,11 +215,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     what.add_argument('--prune', action='store_true', help='remove what the config does not use')
     parser.add_argument('--batch-size', type=positive, default=32)
     parser.add_argument('--workers', type=int, default=2, help='that load pictures (default 2)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--device', default=_device(), help='(default %(default)s)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', default={}
     )
     return parser.parse_args(argv)
+
+
+def _device() -> str:
+    """This process's own GPU; the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return 'cpu'
+    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
 
 
 def _span(argument: str) -> range:

@@ -21,7 +21,7 @@ from torch.utils.data import Sampler, get_worker_info
 from ..registry import DATA_SAMPLERS, DATASETS
 
 # What is the wrapper's own; every other attribute is the data set's.
-OWN = frozenset({'dataset', 'views', 'seed', 'recipe'})
+OWN = frozenset({'dataset', 'views', 'seed', 'recipe', 'exchanged'})
 VIEW = 'fixed_view'  # of a sample's metainfo: its index, i + len * v
 # Where data sets of data sets, pipelines and transforms keep their parts.
 PARTS = ('dataset', 'datasets', 'pipeline', 'pipelines', 'transforms', 'pre_transform', 'aug')
@@ -74,6 +74,7 @@ class FixedViews:
     views: int | None
     seed: int
     recipe: Mapping[str, Any] | None
+    exchanged: bool  # whether its pipeline is no longer that which it was built with
 
     def __init__(
         self, dataset: Mapping[str, Any] | MapStyle, views: int | None = None, seed: int = 0
@@ -90,6 +91,7 @@ class FixedViews:
         self.recipe = copy.deepcopy(dataset) if isinstance(dataset, Mapping) else None
         self.views = views
         self.seed = seed
+        self.exchanged = False
 
     def __len__(self) -> int:
         """How many samples there are, whatever the number of their views."""
@@ -105,7 +107,7 @@ class FixedViews:
         with self._drawn(sample, view):
             drawn = self.dataset[sample]
         said = drawn.get('data_samples') if isinstance(drawn, Mapping) else None
-        if isinstance(said, BaseDataElement):
+        if isinstance(said, BaseDataElement) and not self.exchanged:
             said.set_metainfo({VIEW: sample + len(self) * view})
         return drawn
 
@@ -183,6 +185,8 @@ class FixedViews:
             object.__setattr__(self, name, value)
         else:
             setattr(self.dataset, name, value)
+            # The number of a view would then stand for two pictures.
+            self.exchanged = self.exchanged or name == 'pipeline'
 
 
 @contextmanager

@@ -31,7 +31,13 @@ from ..runs import (
 )
 from ..runs.resume import on_cpu, pending_gradients, put_back_gradients
 from ..runs.seeds import interval_of, seed_iteration
-from ..runs.views import reseed_sampler, sampler_of, take_views, with_view_sampler
+from ..runs.views import (
+    refuse_other_recipes,
+    reseed_sampler,
+    sampler_of,
+    take_views,
+    with_view_sampler,
+)
 
 FILE = 'classroom.jsonl'
 KEPT = 'classroom'  # in a checkpoint, beside the student
@@ -92,6 +98,8 @@ class ClassroomHook(Hook):
                 f'the config is called {STUDENT_FILE}, as the config of the student alone that '
                 'ClassroomHook writes into the work dir: give it another name'
             )
+        if model.memories:
+            refuse_other_recipes(runner.hooks)
         with same_random_state():
             model.prepare(runner.train_dataloader.dataset)
             model.try_mentors(runner.train_dataloader.dataset)

@@ -36,7 +36,9 @@ if CAN_ALLOW:  # without these MMEngine warns of its own files, and reads them w
     )
 
 
-def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = False) -> None:
+def load_weights(
+    network: nn.Module, checkpoint: str, who: str, trusted: bool = False, alone: bool = False
+) -> None:
     """Load a checkpoint into a network; every key must match.
 
     Each rank of a distributed run reads the file and judges it for itself, so that all of them
@@ -47,6 +49,7 @@ def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = 
         checkpoint: A path or an ``http(s)://`` URL; a URL's hash suffix is verified.
         who: Names the network in errors.
         trusted: Read the file with all that pickle allows, running the code that it may carry.
+        alone: See :func:`fetch`.
 
     Raises:
         FileNotFoundError: Where the file is missing.
@@ -54,7 +57,7 @@ def load_weights(network: nn.Module, checkpoint: str, who: str, trusted: bool = 
         RuntimeError: Where it cannot be downloaded.
     """
     remote = re.match('https?://', checkpoint)
-    path = fetch(checkpoint, who) if remote else Path(checkpoint).expanduser()
+    path = fetch(checkpoint, who, alone) if remote else Path(checkpoint).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f'{who}: checkpoint={checkpoint!r} does not exist')
     weights = read_state_dict(path, who, trusted)

@@ -18,6 +18,11 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     return found.hexdigest()[:16]
 
 
+def file_name(checkpoint: str) -> str:
+    """Which file it is, wherever that lies; a URL is a place that all see alike."""
+    return checkpoint if '://' in checkpoint else os.path.basename(checkpoint)
+
+
 def weights_digest(network: nn.Module) -> str:
     """SHA-256 of a network's weights and their names, the first 16 digits; the same anywhere."""
     found = hashlib.sha256()

@@ -20,7 +20,7 @@ from mmengine.dist import all_gather_object, get_rank
 SILENCE_S = 60.0  # a download that brings nothing for so long has failed
 
 
-def fetch(url: str, who: str) -> Path:
+def fetch(url: str, who: str, alone: bool = False) -> Path:
     """Download a checkpoint once, into torch's hub cache; other ranks wait.
 
     torch.hub writes beside the target and renames, so an interrupted download leaves nothing
@@ -30,6 +30,8 @@ def fetch(url: str, who: str) -> Path:
     Args:
         url: The checkpoint's ``http(s)://`` address.
         who: Names the network in errors.
+        alone: This rank asks for itself, whether others do or not: no rank waits for another but
+            for one that is downloading.
 
     Returns:
         Where the file is.
@@ -40,11 +42,12 @@ def fetch(url: str, who: str) -> Path:
     """
     path = Path(torch.hub.get_dir()) / 'checkpoints' / _cached_name(url)
     # Rank 0 of each machine, which has its own cache.
-    downloads = int(os.environ.get('LOCAL_RANK', get_rank())) == 0
+    downloads = alone or int(os.environ.get('LOCAL_RANK', get_rank())) == 0
     failure = _bring(url, path) if downloads else None
     # The others wait here, and fail with the first one: without the file they would say that it is
     # missing, with a damaged one that is still in the cache they would go on.
-    for told in all_gather_object(failure and f'{failure}'):
+    told_here = failure and f'{failure}'
+    for told in [told_here] if alone else all_gather_object(told_here):
         if told is not None:
             raise RuntimeError(
                 f'{who}: checkpoint={url!r} cannot be downloaded: {told}'

@@ -90,8 +90,11 @@ class MentorSettings:
             Cheap.of(cfg, f'mentor {name!r}'),
         )
 
-    def build(self) -> tuple[nn.Module, WholeConfig]:
+    def build(self, alone: bool = False) -> tuple[nn.Module, WholeConfig]:
         """The network with its weights, and its config, read where it is a path.
+
+        Args:
+            alone: Whether this rank builds it for itself; else all ranks do, at once.
 
         Raises:
             FileNotFoundError: Where config or checkpoint is missing, with the places looked at.
@@ -104,7 +107,7 @@ class MentorSettings:
         network = build_network(config, who)
         if self.checkpoint is not None:
             self._check_file(self.checkpoint, who)
-            load_weights(network, self.checkpoint, who, self.trusted)
+            load_weights(network, self.checkpoint, who, self.trusted, alone)
         return network, config
 
     def _check_file(self, path: str, who: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..distiller import ClassroomDistiller
-from ..mentors.digest import weights_digest
+from ..mentors.digest import file_name, weights_digest
 from ..mentors.mentor import WholeConfig
 from ..mentors.settings import COMMON
 
@@ -63,7 +63,8 @@ def other_mentors(before: Setup, now: Setup) -> list[str]:
 def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
     was, here = old['checkpoint'], new['checkpoint']
     known = 'weights' in old and 'weights' in new
-    if old['weights'] != new['weights'] if known else was != here:
+    other = old['weights'] != new['weights'] if known else file_name(was) != file_name(here)
+    if other:
         files = f'{here}, not {was}' if was != here else f'of the same name, {here}'
         yield f'other weights ({files})'
     if known and old['config'] != new['config']:

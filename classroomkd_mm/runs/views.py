@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from mmengine.config import Config
@@ -13,6 +13,8 @@ from ..datasets import FixedViews
 from ..datasets.fixed_views import VIEW_SAMPLERS, find_fixed_views
 from ..registry import DATA_SAMPLERS, DATASETS
 from .student_config import PACKAGE, _class_of
+
+PICTURES = frozenset({'train_pipeline', 'batch_augments'})  # what a recipe may change of them
 
 
 def with_view_sampler(cfg: Config) -> Config:
@@ -29,6 +31,22 @@ def with_view_sampler(cfg: Config) -> Config:
         if fixed and issubclass(fixed, FixedViews) and drawn and dataset.get('views') != 1:
             cfg.train_dataloader.sampler.type = f'{PACKAGE}.{drawn.__name__}'
     return cfg
+
+
+def refuse_other_recipes(hooks: Iterable[object]) -> None:
+    """Refuse, for a memory, hooks that show other pictures from some epoch on.
+
+    Raises:
+        ValueError: Naming the hook.
+    """
+    for hook in hooks:
+        recipes = getattr(hook, 'schedule', None)  # MMPretrain's SwitchRecipeHook
+        recipes = recipes.values() if isinstance(recipes, Mapping) else ()
+        if hasattr(hook, 'switch_pipeline') or any(PICTURES & set(each) for each in recipes):
+            raise ValueError(
+                f'memory: custom_hooks has {type(hook).__name__}, after which the same views show '
+                'other pictures than those that mentors have answered: take it out, or memory'
+            )
 
 
 def take_views(runner: Runner) -> FixedViews | None:

@@ -76,6 +76,14 @@ def test_two_processes_of_torchrun_fill_one_memory(config, tmp_path):
     assert set(there(tmp_path).values()) == {COUNT}
 
 
+def test_processes_of_torchrun_take_a_gpu_each(monkeypatch):
+    for gpus, rank, device in ((0, '1', 'cpu'), (2, '1', 'cuda:1'), (2, '3', 'cuda:1')):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda gpus=gpus: gpus > 0)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda gpus=gpus: gpus)
+        monkeypatch.setenv('LOCAL_RANK', rank)
+        assert parse_args(['config']).device == device
+
+
 def test_interrupted_it_goes_on(config, tmp_path, monkeypatch):
     written = []
     write = Records.write

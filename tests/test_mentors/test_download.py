@@ -198,6 +198,22 @@ def test_two_at_once_download_once(server, tmp_path, alike):
     assert len(SERVED) == 1
 
 
+def _fetch_alone(rank, url, folder):
+    with _one_of_two_ranks(rank, folder):
+        if rank == 1:
+            assert fetch(url, 'mentor', alone=True).is_file()
+        total = torch.ones(1)
+        torch.distributed.all_reduce(total)
+        assert total == 2
+
+
+def test_a_rank_that_alone_needs_a_file_fetches_it(server, tmp_path):
+    name = publish(server[0], nn.Linear(2, 2))
+    torch.multiprocessing.spawn(_fetch_alone, (f'{server[1]}/{name}', tmp_path), nprocs=2)
+    with pytest.raises(RuntimeError, match='cannot be downloaded: .*404'):
+        fetch(f'{server[1]}/none.pth', 'mentor', alone=True)
+
+
 def _fail(rank, urls, folder):
     said = []
     with _one_of_two_ranks(rank, folder):

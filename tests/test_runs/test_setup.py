@@ -134,6 +134,7 @@ def test_a_mentor_that_was_not_built_is_known_by_its_file():
         return setup_of(Model(), Config(dict(model=dict(mentors=[entry]))))
 
     assert not other_mentors(setup('a.pth'), setup('a.pth'))
+    assert not other_mentors(setup('here/a.pth'), setup('there/a.pth'))
     assert other_mentors(setup('a.pth'), setup('b.pth')) == [
         "'m' has other weights (b.pth, not a.pth)"
     ]

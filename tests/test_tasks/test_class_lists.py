@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
+from classroomkd_mm.analysis.fidelity import Fidelity, add_batch
 from classroomkd_mm.registry import MODELS
 from classroomkd_mm.structures import Answer
 from classroomkd_mm.tasks.classification import ClassBridge
@@ -291,3 +292,17 @@ def test_a_member_that_knows_all_is_read_as_before():
     bridge = ClassBridge('m', (), None, classes=tuple('fedcba')).joined(dict(classes=OURS))
     read = bridge.read(Answer((torch.arange(6.0)[None],), torch.tensor(True)))
     assert read.places is None and read.guess.tolist() == [[5, 4, 3, 2, 1, 0]]
+
+
+def test_remembered_answers_of_some_classes_are_compared():
+    model, data = build(), batch()
+    for member, mentor in enumerate(model.mentors):
+        live = mentor(data['inputs'])
+        off = Answer(tuple(part * 0 for part in live.parts), live.finite)
+        rows = []
+        for kept in (live, off):
+            found = Fidelity(7)
+            add_batch(found, model, member, data, (live, kept))
+            rows.append(found.row(mentor.name)[3:])
+        assert rows[0] == ['0.0000', '0.00%', '0.00%', '7']
+        assert float(rows[1][2].rstrip('%')) > 0  # the gradient

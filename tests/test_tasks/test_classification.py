@@ -411,6 +411,15 @@ def test_multi_label_data_are_refused():
         lesson(build(student), data)
 
 
+def test_labels_may_be_lists_of_one():
+    model, classes = build(), names(*range(5))
+    model.prepare(Labelled([[0], [1]], classes))
+    with pytest.raises(ValueError, match='labels from 0 to 7'):
+        model.prepare(Labelled([[0], [7]], classes))
+    with pytest.raises(ValueError, match='multi-label .a sample has 2 labels'):
+        model.prepare(Labelled([[0], [1, 2]], classes))
+
+
 @pytest.mark.parametrize(
     'loss', ['KLDistillLoss', 'MSEDistillLoss', 'DKDDistillLoss', 'DISTDistillLoss']
 )

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...datasets import FixedViews
 from ...datasets.wrappers import inner_sets
 from ..configs import model_config, read_config
-from ..digest import file_digest
+from ..digest import file_digest, file_name
 from ..settings import MentorSettings
 
 FORMAT = 1  # of the records and of this file; another version's memory is refused
@@ -101,7 +101,7 @@ def mentor_facts(settings: MentorSettings) -> Facts:
     return {
         'config': None if model is None else {**dict(_flat('model', model)), **dtype},
         'weights': file_digest(path) if path.is_file() else None,
-        'checkpoint': path.name if settings.checkpoint else None,
+        'checkpoint': settings.checkpoint and file_name(settings.checkpoint),
     }
 
 
@@ -129,8 +129,15 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, Any]]:
         kept = [each for each in value if _kind(each) not in OF_THE_STUDENT]
         for i, each in enumerate(kept):
             yield from _flat(f'{name}.{i}:{_kind(each)}' if _kind(each) else f'{name}.{i}', each)
-    else:  # of a path its last part: the same files may lie elsewhere
-        yield name, value.rsplit('/', 1)[-1] if isinstance(value, str) else value
+    else:
+        yield name, _bare(name, value)
+
+
+def _bare(name: str, value: Any) -> Any:
+    """A setting without where it lies: of a path the last part, of a type its name."""
+    if not isinstance(value, str):
+        return value
+    return value.rsplit('.', 1)[-1] if name.endswith('.type') else value.rsplit('/', 1)[-1]
 
 
 def _kind(value: object) -> str:

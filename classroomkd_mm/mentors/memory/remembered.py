@@ -102,7 +102,7 @@ class RememberedMentor:
             raise RuntimeError(
                 f'mentor {self.name!r} cannot remember: the samples do not say which view of which '
                 'sample they are. Memory needs FixedViews as train_dataloader.dataset, and '
-                'ClassroomHook in custom_hooks'
+                'ClassroomHook in custom_hooks; a pipeline that a hook exchanges shows other ones'
             )
         records: list[bytes | Tensor | None] = [self.memory.read(number) for number in known]
         missing = [i for i, record in enumerate(records) if record is None]

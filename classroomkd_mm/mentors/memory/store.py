@@ -34,7 +34,8 @@ class MentorMemory:
         data: What is known of the data set; None until it is.
         own: The settings of the mentor that only its task knows.
         portrait: What its bridge asks of its network; None where it takes the network.
-        resize: What becomes of the student's inputs before the mentor sees them.
+        resize: What becomes of the student's inputs before the mentor sees them, in words; None
+            until that is known.
         codec: Of its answers; None until there is one.
     """
 
@@ -44,7 +45,7 @@ class MentorMemory:
     own: Mapping[str, Any]
     data: Facts | None = None
     portrait: Mapping[str, Any] | None = None
-    resize: Any = None
+    resize: str | None = None
     codec: Codec | None = None
     _records: Records | None = None
     _full: bool = False
@@ -55,7 +56,7 @@ class MentorMemory:
             return
         self._check(stored, dict(format=FORMAT, mentor=self.mentor, keep=self.keep))
         if stored['own'] == self.own:
-            self.portrait = stored['portrait']
+            self.portrait = _with_tuples(stored['portrait'])
         self._use(stored)
 
     @property
@@ -80,7 +81,8 @@ class MentorMemory:
         Raises:
             ValueError: Where the memory's mentor saw pictures of another size.
         """
-        self.portrait, self.resize = plain(portrait), plain(resize)
+        self.portrait = plain(portrait)
+        self.resize = "the student's size" if resize is None else str(resize)
         stored = self._stored()
         if stored is not None:
             self._check(stored, dict(resize=self.resize))
@@ -116,10 +118,15 @@ class MentorMemory:
 
     def encode(self, parts: Sequence[Tensor]) -> Tensor:
         """Records of answers, uint8 ``(N, nbytes)`` on the CPU; the first one ever says how."""
+        shapes = tuple(tuple(part.shape[1:]) for part in parts)
         if self.codec is None:
-            shapes = tuple(tuple(part.shape[1:]) for part in parts)
             self.codec = Codec(shapes, KEEP if self.keep is None else self.keep)
             self._begin()
+        if shapes != self.codec.shapes:
+            raise ValueError(
+                f'mentor {self.name!r} gives {shapes}, and memory.dir={str(self.folder.parent)!r} '
+                f'holds answers of {self.codec.shapes}: remove {self.folder}, or give another dir'
+            )
         return self.codec.encode(parts).cpu()
 
     def write(self, numbers: Sequence[int], records: Tensor) -> None:
@@ -187,8 +194,11 @@ class MentorMemory:
 
     def _use(self, stored: Facts) -> None:
         self.codec = Codec(tuple(tuple(shape) for shape in stored['shapes']), stored['keep'])
-        self._records = Records(self.folder / ANSWERS, self.codec.nbytes)
-        if not self._records.writable:
+        try:
+            self._records = Records(self.folder / ANSWERS, self.codec.nbytes)
+        except FileNotFoundError:  # it may not be made either
+            self._records = None
+        if self._records is None or not self._records.writable:
             self._say(f'is read-only: new answers of mentor {self.name!r} are not kept')
 
     def _say(self, words: str) -> None:
@@ -263,6 +273,13 @@ class Memory:
             raise ValueError(f'mentor {settings.name!r}: with a memory its name names a folder')
         folder = Path(self.dir) / settings.name
         return MentorMemory(folder, self.keep, mentor_facts(settings), plain(settings.own))
+
+
+def _with_tuples(value: Any) -> Any:
+    """What JSON made lists of, as a task gave it: (48, 64) is not [48, 64]."""
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(each) for key, each in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -60,7 +61,7 @@ def ground_truth(data_samples: Sequence[Any], device: torch.device) -> ClassTrut
         ValueError: For multi-label data.
     """
     for sample in data_samples:
-        _check_one(sample)
+        _check_one(sample.gt_label.numel() if 'gt_label' in sample else 0)
     soft = [sample.gt_score for sample in data_samples if 'gt_score' in sample]
     if soft:
         nothing = torch.zeros_like(soft[0])
@@ -72,8 +73,7 @@ def ground_truth(data_samples: Sequence[Any], device: torch.device) -> ClassTrut
     return ClassTruth(torch.cat(labels).to(device))
 
 
-def _check_one(sample: Any) -> None:
-    count = sample.gt_label.numel() if 'gt_label' in sample else 0
+def _check_one(count: int) -> None:
     if count > 1:
         raise ValueError(
             f'the data set is multi-label (a sample has {count} labels): one true class per '
@@ -109,4 +109,7 @@ def _labels(dataset: BaseDataset, first: Any) -> list[int]:
     if not hasattr(inner, 'get_data_info'):
         return [int(first.gt_label)] if is_labelled(first) and 'gt_label' in first else []
     infos = (inner.get_data_info(i) for i in range(len(inner)))
-    return [info['gt_label'] for info in infos if info.get('gt_label') is not None]
+    told = [np.ravel(info['gt_label']) for info in infos if info.get('gt_label') is not None]
+    for each in told:  # a number, or a list of one
+        _check_one(each.size)
+    return [int(each[0]) for each in told if each.size]

@@ -13,9 +13,11 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from PIL import Image
 
+from classroomkd_mm.mentors import MentorSettings
 from classroomkd_mm.mentors.memory import RememberedMentor
 from classroomkd_mm.mentors.memory.records import Records
 from classroomkd_mm.registry import MODELS
+from classroomkd_mm.standins import PipelineSwitchHook
 
 
 def weights(runner):
@@ -52,6 +54,8 @@ def test_a_filled_memory_needs_no_mentors_and_gives_the_same_bits(remembering, t
     assert all(mentor.built for mentor in filling.model.mentors)
     reading = train(elsewhere(remembering, tmp_path))
     assert all(isinstance(m, RememberedMentor) and not m.built for m in reading.model.mentors)
+    sizes = [[bridge.resize for _, bridge in run.model.members] for run in (filling, reading)]
+    assert sizes == [[None] * 3] * 2
     assert same(weights(filling), weights(reading))
 
 
@@ -289,6 +293,23 @@ def test_two_runs_may_fill_one_memory_at_once(remembering, train, tmp_path):
             ValueError,
             'has batch_augments',
         ),
+        (
+            lambda cfg: cfg.custom_hooks.append(
+                dict(type=PipelineSwitchHook, switch_epoch=1, switch_pipeline=[])
+            ),
+            ValueError,
+            'custom_hooks has PipelineSwitchHook, after which',
+        ),
+        (
+            lambda cfg: cfg.custom_hooks.append(
+                dict(
+                    type='mmpretrain.SwitchRecipeHook',
+                    schedule=[dict(action_epoch=2, train_pipeline=[])],
+                )
+            ),
+            ValueError,
+            'custom_hooks has SwitchRecipeHook, after which',
+        ),
     ],
 )
 def test_a_wrong_setting_is_told_before_training(remembering, train, change, error, words):
@@ -307,3 +328,35 @@ def test_samples_without_numbers_name_what_gives_them(remembering, packed):
     data = model.data_preprocessor(packed(), True)
     with pytest.raises(RuntimeError, match='needs FixedViews .* and ClassroomHook'):
         model.loss(data['inputs'], data['data_samples'])
+
+
+def test_answers_are_not_those_of_a_pipeline_that_was_exchanged(remembering, train):
+    """By a hook that is not known to: a view's number would stand for two pictures."""
+
+    @HOOKS.register_module(force=True)
+    class Other(Hook):
+        def before_train_epoch(self, runner):
+            if runner.epoch == 1:
+                runner.train_dataloader.dataset.pipeline = runner.train_dataloader.dataset.pipeline
+
+    remembering.custom_hooks = [*remembering.custom_hooks, dict(type='Other')]
+    with pytest.raises(RuntimeError, match='a pipeline that a hook exchanges'):
+        train(remembering)
+
+
+@pytest.mark.parametrize('remembers', [True, False])
+def test_with_a_memory_no_rank_waits_for_others_to_build_a_mentor(
+    remembering, monkeypatch, remembers
+):
+    """One may miss an answer that the others have."""
+    asked, build = [], MentorSettings.build
+
+    def spy(self, alone=False):
+        asked.append(alone)
+        return build(self, alone)
+
+    monkeypatch.setattr(MentorSettings, 'build', spy)
+    if not remembers:
+        remembering.model.pop('memory')
+    MODELS.build(remembering.model)
+    assert asked == [remembers] * 3
