@@ -39,9 +39,7 @@ def test_an_unknown_name_suggests_the_nearest():
 
 def test_a_mentor_by_name_takes_config_and_weights_from_the_index(monkeypatch):
     loaded = []
-    monkeypatch.setattr(
-        settings_module, 'load_weights', lambda net, url, who, trusted: loaded.append(url)
-    )
+    monkeypatch.setattr(settings_module, 'load_weights', lambda net, url, *_: loaded.append(url))
     name = 'td-hm_mobilenetv2_8xb64-210e_coco-256x192'
     settings = MentorSettings.of(dict(zoo=name), 0)
     network, _ = settings.build()
