@@ -61,11 +61,6 @@ class Records:
         self._file.seek(number * self.size)
         return self._file.read(HEAD)
 
-    def forget(self, number: int) -> None:
-        """Mark a record as missing."""
-        self._file.seek(number * self.size)
-        self._file.write(bytes(HEAD))
-
 
 def _open(path: Path) -> tuple[BinaryIO, bool]:
     """The file, unbuffered, and whether it can be written."""

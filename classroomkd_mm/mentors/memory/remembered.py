@@ -61,7 +61,9 @@ class RememberedMentor:
     @property
     def adaptations(self) -> tuple[str, ...]:
         """What its inputs are adapted by, in words."""
-        return self.live.adaptations if self.built else ('its answers are remembered',)
+        return (
+            self.live.adaptations if self.built else ('colours and normalisation once it is asked',)
+        )
 
     def shown(self, inputs: Tensor) -> Tensor:
         """As :meth:`Mentor.shown`."""
