@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 import classroomkd_mm  # noqa: F401  (lets MMPose import)
 from classroomkd_mm.loading import only_whole
-from classroomkd_mm.runs import student_config
+from classroomkd_mm.runs import ranks, student_config
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -63,11 +63,9 @@ def as_plain(value: Any) -> Any:
     return value.tolist()
 
 
-def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Evaluate."""
-    args = parse_args(argv)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    runner = Runner.from_cfg(merge_args(Config.fromfile(args.config), args))
+def evaluate(cfg: Config, args: argparse.Namespace) -> dict[str, Any]:
+    """The metrics; predictions are written where ``--dump`` says."""
+    runner = Runner.from_cfg(cfg)
     only_whole(getattr(runner.model, 'module', runner.model), f'checkpoint={args.checkpoint!r}')
     for path in filter(None, (args.out, args.dump)):
         make_folder(Path(path))
@@ -76,9 +74,18 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
         # It gathers the ranks' predictions and writes on the first one alone.
         runner.test_loop.evaluator.metrics.append(DumpResults(out_file_path=args.dump))
-    metrics = runner.test()
-    if args.out:
-        write(metrics, Path(args.out))
+    return runner.test()
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Evaluate."""
+    args = parse_args(argv)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = merge_args(Config.fromfile(args.config), args)
+    with ranks(cfg):
+        metrics = evaluate(cfg, args)
+        if args.out:
+            write(metrics, Path(args.out))
 
 
 if __name__ == '__main__':

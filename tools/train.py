@@ -11,7 +11,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 import classroomkd_mm  # noqa: F401  (registers the distiller; lets MMPose import)
-from classroomkd_mm.runs import with_classroom_hook, with_mentor_folder, with_view_sampler
+from classroomkd_mm.runs import (
+    ranks,
+    with_classroom_hook,
+    with_mentor_folder,
+    with_view_sampler,
+)
 
 EXAMPLES = """examples:
   python tools/train.py configs/pose/coco/classroom_mobilenetv2_8xb64-210e_coco-256x192.py
@@ -91,7 +96,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train."""
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    Runner.from_cfg(merge_args(Config.fromfile(args.config), args)).train()
+    cfg = merge_args(Config.fromfile(args.config), args)
+    with ranks(cfg):
+        Runner.from_cfg(cfg).train()
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 from .bases import dropped_hooks
 from .load_from import take_what_fits, trains_from_load_from
 from .mentor_paths import with_mentor_folder
+from .ranks import ranks
 from .seeds import same_random_state, seed_epoch
 from .setup import Setup, other_mentors, other_settings, setup_of
 from .student_config import STUDENT_FILE, is_classroom, student_config, with_classroom_hook
@@ -15,6 +16,7 @@ __all__ = [
     'is_classroom',
     'other_mentors',
     'other_settings',
+    'ranks',
     'same_random_state',
     'seed_epoch',
     'setup_of',

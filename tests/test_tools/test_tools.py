@@ -166,20 +166,12 @@ def test_a_classroom_whose_config_forgets_the_hook_reports_as_well(demo_config, 
     assert 'ema_state_dict' in torch.load(tmp_path / 'w/epoch_1.pth', weights_only=False)
 
 
-# tools/test.py as one rank; MMEngine asks for a GPU of each, whatever the backend.
-ONE_RANK = f"""
-import runpy, torch
-torch.cuda.set_device = lambda device: None
-runpy.run_path({str(TOOLS / 'test.py')!r}, run_name='__main__')
-"""
-
-
 def start_rank(rank, port, folder, *args):
     addresses = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES='')
     ranks = dict(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
     return subprocess.Popen(
-        [sys.executable, '-c', ONE_RANK, *map(str, args)],
-        env={**os.environ, **addresses, **ranks, 'PYTHONPATH': str(TOOLS)},  # as of a script
+        [sys.executable, TOOLS / 'test.py', *map(str, args)],
+        env={**os.environ, **addresses, **ranks},
         cwd=folder,  # MMEngine leaves a folder where ranks gather their results
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -190,10 +182,6 @@ def start_rank(rank, port, folder, *args):
 def test_of_two_ranks_one_writes(demo_config, tmp_path):
     """Each is told another file, so that it shows who writes."""
     cfg = demo_config('alone')
-    cfg.update(
-        env_cfg=dict(cfg.get('env_cfg', {}), dist_cfg=dict(backend='gloo')),
-        model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None),
-    )
     cfg.dump(str(tmp_path / 'run.py'))
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'student.pth')
     with socket.socket() as free:

@@ -1,0 +1,113 @@
+"""Two processes on CPUs, started as users start them, do what one does."""
+
+import copy
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from classroomkd_mm.runs import ranks
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return free.getsockname()[1]
+
+
+def started(*command, **variables):
+    """A command's output, from where torchrun and python are this environment's."""
+    path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+    told = subprocess.run(
+        list(map(str, command)),
+        env={**os.environ, 'PATH': path, 'CUDA_VISIBLE_DEVICES': '', **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=250,
+    )
+    return told.returncode, told.stdout
+
+
+def distance(a, b):
+    return sum((a[name] - b[name]).double().square().sum() for name in a).sqrt()
+
+
+@pytest.fixture
+def run(remembering, tmp_path):
+    """A run of 21 iterations whose samples do not depend on each other; its config's path."""
+    cfg = copy.deepcopy(remembering)
+    cfg.model.memory = None
+    cfg.model.student.backbone.norm_eval = True  # statistics would be of half a batch
+    cfg.optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.0))  # Adam blows rounding up
+    cfg.train_cfg.max_epochs = 7
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint.update(interval=4, save_last=True)
+    Config(cfg.to_dict()).dump(str(tmp_path / 'run.py'))
+    return tmp_path / 'run.py'
+
+
+def test_two_ranks_of_half_a_batch_do_what_one_does_and_one_goes_on_with_theirs(run, tmp_path):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    code, told = started(sys.executable, TOOLS / 'train.py', run, '--work-dir', one)
+    assert code == 0, told[-3000:]
+    half = ('--cfg-options', 'train_dataloader.batch_size=4', 'train_cfg.max_epochs=4')
+    command = ('bash', TOOLS / 'dist_train.sh', run, 2, '--work-dir', two, *half)
+    code, told = started(*command, PORT=str(free_port()))
+    assert code == 0, told[-3000:]
+    code, told = started(sys.executable, TOOLS / 'train.py', run, '--work-dir', two, '--resume')
+    assert code == 0, told[-3000:]
+    early, late, got_early, got_late = (
+        torch.load(folder / f'epoch_{epoch}.pth', weights_only=False)['state_dict']
+        for folder in (one, two)
+        for epoch in (4, 7)
+    )
+    moved = distance(early, late)
+    assert moved > 0.1
+    assert distance(early, got_early) < 1e-3 * moved and distance(late, got_late) < 1e-3 * moved
+    lines = [(folder / 'classroom.jsonl').read_text().splitlines() for folder in (one, two)]
+    assert [len(each) for each in lines] == [7, 7]  # one rank writes
+
+
+def test_an_error_of_all_ranks_ends_the_job_with_its_words(run, tmp_path):
+    cfg = Config.fromfile(run)
+    Path(cfg.model.mentors[0].checkpoint).write_bytes(b'PK')
+    command = ('bash', TOOLS / 'dist_train.sh', run, 2, '--work-dir', tmp_path / 'w')
+    code, told = started(*command, PORT=str(free_port()))
+    assert code == 1 and 'cannot be read as a checkpoint' in told
+
+
+@pytest.mark.parametrize(
+    'given, want',
+    [
+        (None, dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None,
+                    find_unused_parameters=True)),
+        (dict(static_graph=True),
+         dict(type='MMDistributedDataParallel', static_graph=True, device_ids=None)),
+        (dict(type='MMFullyShardedDataParallel'), dict(type='MMFullyShardedDataParallel')),
+    ],
+)  # fmt: skip
+def test_on_cpus_ranks_are_joined_and_the_wrapper_has_no_device(given, want, monkeypatch):
+    for name, value in dict(
+        RANK=0, WORLD_SIZE=1, MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port()
+    ).items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    cfg = Config(dict(launcher='pytorch', find_unused_parameters=True, model_wrapper_cfg=given))
+    with ranks(cfg):
+        assert torch.distributed.get_backend() == 'gloo'
+    assert not torch.distributed.is_initialized() and cfg.model_wrapper_cfg == want
+
+
+def test_a_run_of_one_process_is_left_alone():
+    cfg = Config(dict(launcher='none'))
+    with ranks(cfg):
+        assert not torch.distributed.is_initialized()
+    assert 'model_wrapper_cfg' not in cfg
