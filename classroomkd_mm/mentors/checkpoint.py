@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .download import fetch
 from .harmless import CAN_ALLOW, harmless_allowed, settled
+from .interpolated import check_not_interpolated, rebuilt, size_hint
 from .prefixes import NAMES, SHOWN_KEYS, fitting
 
 # Where a file may hold its weights. MMEngine's runner writes the averaged ones, if there are any,
@@ -185,7 +186,8 @@ def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) 
         what: Names the weights in errors.
 
     Raises:
-        ValueError: Naming ``what`` and the keys, or the chains where two fit.
+        ValueError: Naming ``what`` and the keys, or the chains where two fit; where a library
+            fits weights of another picture size to the network.
     """
     weights, said = fitting(network, weights, what)
     if said:
@@ -193,7 +195,11 @@ def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) 
     mismatch: list[str] = []
 
     def note(module: nn.Module, keys: _Unfit) -> None:
-        missing = [key for key in keys.missing_keys if 'num_batches_tracked' not in key]
+        missing = [
+            key
+            for key in keys.missing_keys
+            if 'num_batches_tracked' not in key and not rebuilt(network, weights, key)
+        ]
         mismatch.extend(_named('missing', missing) + _named('unexpected', keys.unexpected_keys))
 
     failure = _load(network, weights, note)
@@ -201,8 +207,9 @@ def load_matching(network: nn.Module, weights: Mapping[str, Tensor], what: str) 
         mismatch.extend(_named('wrongly shaped', wrongly_shaped(network, weights)))
     if failure is not None or mismatch:
         detail = ', '.join(mismatch) or str(failure)
-        detail += _part_hint(network, weights)
+        detail += _part_hint(network, weights) + size_hint(network, weights)
         raise ValueError(f'{what} is of another network: {detail}') from failure
+    check_not_interpolated(network, weights, what)
 
 
 class _Unfit(Protocol):
@@ -216,15 +223,18 @@ def _load(
     network: nn.Module,
     weights: Mapping[str, Tensor],
     note: Callable[[nn.Module, _Unfit], None],
-) -> RuntimeError | None:
-    """Load what fits and ``note`` what does not; the error, where a shape is among the latter."""
+) -> RuntimeError | AssertionError | None:
+    """Load what fits and ``note`` what does not; the error, where a shape is among the latter.
+
+    MMPretrain's own hooks assert that a position embedding is of a square.
+    """
     # After the network's own hooks, which may forgive keys; torch calls it before it raises.
     handle = network.register_load_state_dict_post_hook(note)
     try:
         # Not with MMEngine's load_state_dict, which raises on rank 0 alone: the other ranks would
         # go on with a network of which half is loaded.
         network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         return error
     finally:
         handle.remove()

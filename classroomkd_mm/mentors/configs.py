@@ -222,12 +222,27 @@ def build_network(config: WholeConfig, who: str) -> nn.Module:
         raise ValueError(
             f'{who}: its config has no model, nor a type of its own: {sorted(map(str, config))}'
         )
+    with DefaultScope.overwrite_default_scope(_scope(config, kind)):
+        return built(model_config(config), who)
+
+
+def built(model: Mapping[str, Any], who: str) -> nn.Module:
+    """The network of a model's config, in the present scope; a library's errors say whose it is.
+
+    Args:
+        model: The config.
+        who: Names the network in errors.
+
+    Raises:
+        ImportError: Where it needs what cannot be imported.
+        ValueError: Where it cannot be built.
+    """
     try:
-        with DefaultScope.overwrite_default_scope(_scope(config, kind)):
-            return MMENGINE_MODELS.build(model_config(config))
+        return MMENGINE_MODELS.build(model)
     except Exception as error:  # of any class that the config names
         kept = ImportError if isinstance(error, ImportError) else ValueError
-        raise kept(f'{who}: its model {_name(kind)} cannot be built: {error}') from error
+        kind = _name(model.get('type'))
+        raise kept(f'{who}: its model {kind} cannot be built: {error}') from error
 
 
 def model_config(config: WholeConfig) -> dict[str, Any]:

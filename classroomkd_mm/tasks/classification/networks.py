@@ -48,27 +48,39 @@ def check_classifier(network: nn.Module, who: str, learns: bool = False) -> None
         )
     if not isinstance(network.head, ClsHead) or not _gives_logits(network.head, learns):
         kept = 'loss' if learns else 'predict'
+        distils = ' with distillation=True, which MMPretrain does not train'
         raise ValueError(
             f'{who} needs a head that gives logits (ClsHead or a subclass that keeps its {kept}), '
             f'got {type(network.head).__name__}'
+            + (distils if learns and _distils(network.head) else '')
         )
 
 
 def _gives_logits(head: nn.Module, learns: bool) -> bool:
     """Whether a head learns, or predicts, by the logits that its forward gives.
 
-    One with a loss of its own (ArcFace, Conformer) may score others. EfficientFormer's two heads
-    are averaged by its forward and cannot be trained; with one it learns by it.
+    One with a loss of its own (ArcFace) may score others, Conformer's gives the logits of two.
+    The two heads of EfficientFormer's and LeViT's distillation are averaged by their forward and
+    cannot be trained; with one they learn by it.
     """
     from mmpretrain.models import ClsHead
-    from mmpretrain.models.heads import EfficientFormerClsHead
+    from mmpretrain.models.heads import ConformerHead, EfficientFormerClsHead
 
     kind = type(head)
     if learns:
-        one = kind is EfficientFormerClsHead and not head.dist
-        return one or kind.loss is ClsHead.loss  # type: ignore[attr-defined]  # it is a ClsHead
+        own = kind.loss is ClsHead.loss  # type: ignore[attr-defined]  # it is a ClsHead
+        one = kind is EfficientFormerClsHead or (own and not issubclass(kind, ConformerHead))
+        return one and not _distils(head)
     same = ('predict', '_get_predictions')
     return all(getattr(kind, name) is getattr(ClsHead, name) for name in same)
+
+
+def _distils(head: nn.Module) -> bool:
+    """Whether a head has a second output, for a distillation of its own."""
+    from mmpretrain.models.heads import EfficientFormerClsHead, LeViTClsHead
+
+    switch = {EfficientFormerClsHead: 'dist', LeViTClsHead: 'distillation'}.get(type(head))
+    return switch is not None and bool(getattr(head, switch))
 
 
 def num_classes(network: nn.Module) -> Optional[int]:

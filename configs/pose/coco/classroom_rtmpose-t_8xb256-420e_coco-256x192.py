@@ -6,6 +6,8 @@ model = dict(
     **_base_.classroom.model,
     student=_base_.model,
     mentors=[_base_.zoo.rtmpose_l, _base_.zoo.hrnet_w48, _base_.zoo.vitpose_base, _base_.zoo.rtmpose_m])
-# The head's own loss is a mean over 384 and 512 bins, KL a sum: at a tenth of the weight that heatmaps have, a
-# mentor weighs as much beside the labels as it does there.
-model.update(distill_loss=dict(type='KLDistillLoss', loss_weight=0.001, beta=10.0))
+# The head's own loss adds up the samples of a GPU where KL is their mean, and is a mean over bins where KL is a sum:
+# with this for each sample a lesson is of the size, beside the labels, that it has for heatmaps.
+model.update(distill_loss=dict(
+    type='KLDistillLoss', loss_weight=0.0005 * _base_.train_dataloader.batch_size, beta=10.0,
+    **_base_.classroom.consent))

@@ -1,0 +1,2 @@
+_base_ = ['aver_rtmpose-s_8xb1024-700e_body8-halpe26-256x192.py']
+model = dict(mentors=_base_.model.mentors[:1])

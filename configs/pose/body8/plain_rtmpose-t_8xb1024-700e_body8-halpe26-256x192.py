@@ -1,0 +1,1 @@
+_base_ = ['mmpose::body_2d_keypoint/rtmpose/body8/rtmpose-t_8xb1024-700e_body8-halpe26-256x192.py']
