@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
@@ -13,7 +13,7 @@ from torch import Tensor
 from .consent import check_consent, consented, in_float32
 from .datasets import colour_order, stated_metainfo, view_numbers
 from .in_place import StudentInPlace
-from .members import Member, build_members, joined
+from .members import Member, build_members, cutting, has_own_crops, joined
 from .mentors import Mentor
 from .mentors.memory import Memory, MentorMemory, RememberedMentor, open_memories
 from .parts import (
@@ -21,6 +21,7 @@ from .parts import (
     Filter,
     Mentoring,
     Metainfo,
+    Part,
     Scorer,
     build_part,
     check_scores,
@@ -31,6 +32,8 @@ from .registry import MODELS
 from .structures import Answer, Lesson, Reading, Scores, Temperatures
 from .tasks import Samples, Task, build_task
 from .tasks.heads import Output, scaled
+
+P = TypeVar('P', bound=Part)
 
 # What a classroom adds to its student; copies, pickles and exports go without.
 CLASSROOM = frozenset(
@@ -100,12 +103,12 @@ class ClassroomDistiller(StudentInPlace):
         memory: Mapping[str, Any] | None = None,
     ) -> None:
         # The student is initialised already.
-        loss = build_part(distill_loss or dict(type='KLDistillLoss'), DistillLoss)
+        loss = _part(distill_loss, dict(type='KLDistillLoss'), DistillLoss)
         task = build_task(self.student, loss.sharpness)
         parts = dict(
-            scorer=build_part(scorer or task.default_scorer, Scorer),
-            knowledge_filter=build_part(knowledge_filter or dict(type='UniformFilter'), Filter),
-            mentoring=build_part(mentoring or dict(type='FixedMentoring', tau=1.0), Mentoring),
+            scorer=_part(scorer, task.default_scorer, Scorer),
+            knowledge_filter=_part(knowledge_filter, dict(type='UniformFilter'), Filter),
+            mentoring=_part(mentoring, dict(type='FixedMentoring', tau=1.0), Mentoring),
             distill_loss=loss,
         )
         kept = None if memory is None else Memory.of(memory)
@@ -179,7 +182,10 @@ class ClassroomDistiller(StudentInPlace):
         again: dict[object, Answer] = {}
         for (mentor, bridge), source in zip(self.members, sources):
             bridge.check_inputs((inputs.shape[-2], inputs.shape[-1]))
-            answer = again[source] if source in again else mentor(inputs, numbers)
+            if source in again:
+                answer = again[source]
+            else:
+                answer = mentor(inputs, numbers, data_samples)
             if sources.count(source) > 1:
                 again[source] = answer
             finite.append(answer.finite)
@@ -245,7 +251,8 @@ class ClassroomDistiller(StudentInPlace):
         They are MMEngine's or any map-style data set of packed samples.
 
         Their metainfo says whose keypoints or classes the mentors' are joined with, their pipeline
-        in which order colours arrive.
+        in which order colours arrive. Where mentors have ``own_resolution`` the pipeline is made
+        to cut their crops as well.
 
         Raises:
             ValueError: Where they lack what the scorer needs, or do not fit student, mentors or
@@ -255,8 +262,19 @@ class ClassroomDistiller(StudentInPlace):
         if not metainfo:
             metainfo = self.task.find_metainfo([dataset[0]['data_samples']])
         self._join(metainfo, colour_order(dataset))
+        self.cut_own_crops(dataset)
         self.task.check_data(self.scorer, dataset)
         open_memories(self.memories, dataset, self.data_preprocessor)
+
+    @property
+    def has_own_crops(self) -> bool:
+        """Whether mentors are shown crops that are cut for them."""
+        return has_own_crops(self.members)
+
+    def cut_own_crops(self, dataset: object, remembered: bool = True) -> None:
+        """Make a data set's pipelines cut them, see :func:`~classroomkd_mm.members.cutting`."""
+        preprocessor = self.data_preprocessor
+        self.members = cutting(self.members, dataset, preprocessor, remembered)
 
     def try_mentors(self, dataset: BaseDataset) -> None:
         """Ask every mentor for the first sample: what fails, fails before the first iteration."""
@@ -285,3 +303,7 @@ class ClassroomDistiller(StudentInPlace):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ClassroomDistiller:
         self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)
         return super()._apply(fn, recurse)
+
+
+def _part(cfg: dict[str, Any] | None, default: dict[str, Any], contract: type[P]) -> P:
+    return build_part(default if cfg is None else cfg, contract)

@@ -8,11 +8,12 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from torch import nn
 
-from .datasets import own_random_numbers
+from .datasets import Wanted, cut_own_crops, own_random_numbers
 from .mentors import CheapNetwork, Mentor, MentorSettings, WholeConfig
-from .mentors.memory import Memory, RememberedMentor
+from .mentors.memory import Answered, Memory, RememberedMentor
 from .parts import Metainfo
 from .registry import TASKS
+from .structures import OwnCrop
 from .tasks import Bridge, Task
 
 AnyMentor = Union[Mentor, RememberedMentor]
@@ -147,3 +148,44 @@ def joined(
 
 def _log(message: str) -> None:
     MMLogger.get_current_instance().info(message)
+
+
+def has_own_crops(members: Sequence[Member]) -> bool:
+    """Whether mentors are shown crops that are cut for them."""
+    return any(isinstance(bridge.resize, OwnCrop) for _, bridge in members)
+
+
+def cutting(
+    members: tuple[Member, ...], dataset: object, preprocessor: nn.Module, remembered: bool
+) -> tuple[Member, ...]:
+    """The members, once a data set's pipelines cut the crops of those with ``own_resolution``.
+
+    Args:
+        members: Mentors with their bridges.
+        dataset: Whose samples those mentors will be shown; or a pipeline alone.
+        preprocessor: The student's.
+        remembered: Whether nothing is cut for a mentor whose answer is kept.
+
+    Raises:
+        ValueError: See :func:`~classroomkd_mm.datasets.cut_own_crops`; where the preprocessor
+            changes a batch's pictures.
+    """
+    wanted = [
+        Wanted(mentor.name, bridge.resize, _answered(mentor) if remembered else None)
+        for mentor, bridge in members
+        if isinstance(bridge.resize, OwnCrop)
+    ]
+    if wanted and getattr(preprocessor, 'batch_augments', None) is not None:
+        raise ValueError(
+            f"mentor {wanted[0].mentor!r}: own_resolution=True, and the student's "
+            'data_preprocessor has batch_augments, which would change its picture alone'
+        )
+    extent = cut_own_crops(dataset, wanted)
+    if extent is None:
+        return members
+    return tuple((mentor, bridge.cut_beside(extent)) for mentor, bridge in members)
+
+
+def _answered(mentor: AnyMentor) -> Optional[Answered]:
+    """Which of its answers are kept."""
+    return Answered(mentor.memory.folder) if isinstance(mentor, RememberedMentor) else None

@@ -61,6 +61,36 @@ class Resize:
 
 
 @dataclass(frozen=True)
+class OwnCrop:
+    """What a mentor is shown instead: the student's crop, cut from the original at its own size.
+
+    Attributes:
+        size: (H, W) of the mentor's inputs.
+        udp: Whether the crop begins and ends in the middle of its outer pixels, as UDP has it
+            (arXiv 1911.07524), or at their edges.
+    """
+
+    size: tuple[int, int]
+    udp: bool
+
+    def __str__(self) -> str:
+        return f'own_resolution=True, {self.name}'
+
+    @property
+    def name(self) -> str:
+        """Of the field of a sample that holds it."""
+        return f'own_crop_{self.size[1]}x{self.size[0]}{"_udp" if self.udp else ""}'
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """(w, h) of the crop, in the mentor's input pixels."""
+        return self.size[1] - self.udp, self.size[0] - self.udp
+
+
+Shown = Union[Resize, OwnCrop]  # where a mentor is shown anything but the student's inputs
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a network says to a batch, in its own terms.
 

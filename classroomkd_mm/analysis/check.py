@@ -110,6 +110,7 @@ class Trial:
 
     def __init__(self, cfg: Config, size: int) -> None:
         self.dataset = training_set(cfg, '--batch')
+        self.size = size
         self.batch = first_samples(self.dataset, size, '--batch')
 
     def teach(self, model: ClassroomDistiller) -> list[str]:
@@ -119,11 +120,14 @@ class Trial:
             ValueError: Where the mentor does not fit the data, or its outputs are not finite.
         """
         model.prepare(self.dataset)
-        data = model.data_preprocessor(copy.deepcopy(self.batch), True)
+        batch = copy.deepcopy(self.batch)
+        if model.has_own_crops:
+            batch = first_samples(self.dataset, self.size, '--batch')
+        data = model.data_preprocessor(batch, True)
         model(**data, mode='loss')
         mentor, bridge = model.members[0]
         started = time.process_time()  # of this process alone, whatever else the machine does
-        if not mentor(data['inputs']).finite:
+        if not mentor(data['inputs'], samples=data['data_samples']).finite:
             raise ValueError('its outputs are not finite: it would be muted')
         seconds = time.process_time() - started
         known = bridge.known

@@ -28,6 +28,7 @@ from ..members import AnyMentor
 from ..mentors import MentorSettings
 from ..mentors.checkpoint import read_checkpoint
 from ..mentors.download import fetch
+from ..tasks.base import Samples
 from ..tasks.pose import PoseTask
 from ..tasks.pose.bridge import PoseBridge
 from ..tasks.pose.keypoints import metainfo_in_config
@@ -121,9 +122,11 @@ def stock_keypoints(mentor: AnyMentor, bridge: PoseBridge, sample: Any) -> np.nd
     return bridge.carried(found.pred_instances).keypoints[0]
 
 
-def classroom_keypoints(mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor) -> np.ndarray:
+def classroom_keypoints(
+    mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor, samples: Samples
+) -> np.ndarray:
     """Keypoints ``(2, K, 2)`` in the student's input: as they are scored, as they are taught."""
-    reading = bridge.read(mentor(inputs))
+    reading = bridge.read(mentor(inputs, samples=samples))
     taught = [part.softmax(-1) for part in reading.parts]
     if len(taught) == 1:
         taught = [taught[0].unflatten(-1, bridge.target.size[::-1])]
@@ -151,14 +154,12 @@ def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         model = _stock_classroom(cfg)
         crops = Crops(_shown(cfg, model), cfg.val_dataloader.dataset.pipeline)
+        model.cut_own_crops(crops.dataset)
         far: dict[str, list[np.ndarray]] = {mentor.name: [] for mentor in model.mentors}
         for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
-            packed = crops.dataset[i]
-            inputs = model.data_preprocessor(pseudo_collate([packed]), False)['inputs']
+            data = model.data_preprocessor(pseudo_collate([crops.dataset[i]]), False)
             for mentor, bridge in _pose_members(model):
-                far[mentor.name].append(
-                    _apart(mentor, bridge, inputs, packed['data_samples'], crops)
-                )
+                far[mentor.name].append(_apart(mentor, bridge, data, crops))
     return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
 
 
@@ -187,11 +188,12 @@ def _pose_members(model: ClassroomDistiller) -> list[tuple[AnyMentor, PoseBridge
 
 
 def _apart(
-    mentor: AnyMentor, bridge: PoseBridge, inputs: Tensor, sample: Any, crops: Crops
+    mentor: AnyMentor, bridge: PoseBridge, data: Mapping[str, Any], crops: Crops
 ) -> np.ndarray:
     """Distances ``(2, n)`` of a person's n keypoints that are labelled and that the mentor has."""
+    (sample,) = data['data_samples']
     stock = crops.to_input(stock_keypoints(mentor, bridge, sample), sample.metainfo)
-    ours = classroom_keypoints(mentor, bridge, inputs)
+    ours = classroom_keypoints(mentor, bridge, data['inputs'], [sample])
     kept = sample.gt_instances.keypoints_visible[0] > 0
     if bridge.known is not None:
         kept = kept & bridge.known.numpy()

@@ -66,6 +66,7 @@ def remembering(cfg: Config, device: str) -> tuple[ClassroomDistiller, FixedView
     model = build_classroom(cfg, memory=cfg.model.memory).to(device).eval()
     dataset = training_set(cfg, 'a memory')
     model.prepare(dataset)
+    model.cut_own_crops(dataset, remembered=False)  # what is asked here is missing, or asked again
     model.try_mentors(dataset)
     fixed = find_fixed_views(dataset)
     assert fixed is not None  # prepare refuses all else
@@ -106,7 +107,7 @@ def fill(model: ClassroomDistiller, data: Iterable[Batch], progress: Progress, t
     for batch in data:
         numbers = view_numbers(batch['data_samples'])
         for mentor in model.mentors:
-            mentor(batch['inputs'], numbers)
+            mentor(batch['inputs'], numbers, batch['data_samples'])
         refusing = [memory.name for memory in model.memories if not memory.takes]
         if refusing:
             raise OSError(f'the memory takes no more answers of {", ".join(refusing)}; see above')
@@ -118,10 +119,12 @@ def compare(model: ClassroomDistiller, data: Iterable[Batch]) -> dict[str, Fidel
     """The remembered answers against those of the live mentors, by mentor."""
     found = {memory.name: Fidelity(memory.record_size) for memory in model.memories}
     for batch in data:
-        numbers = view_numbers(batch['data_samples'])
+        inputs, samples = batch['inputs'], batch['data_samples']
+        numbers = view_numbers(samples)
         for i, mentor in enumerate(model.mentors):
             if isinstance(mentor, RememberedMentor):
-                answers = mentor.live(batch['inputs']), mentor(batch['inputs'], numbers)
+                live = mentor.live(inputs, samples=samples)
+                answers = live, mentor(inputs, numbers, samples)
                 add_batch(found[mentor.name], model, i, batch, answers)
     return found
 
@@ -134,7 +137,7 @@ def compare_keeps(
     for batch in data:
         for i, mentor in enumerate(model.mentors):
             live = mentor.live if isinstance(mentor, RememberedMentor) else mentor
-            answer = live(batch['inputs'])
+            answer = live(batch['inputs'], samples=batch['data_samples'])
             for keep in keeps:
                 codec = Codec(tuple(tuple(part.shape[1:]) for part in answer.parts), keep)
                 kept = Answer(codec.decode(codec.encode(answer.parts)), answer.finite)

@@ -9,6 +9,7 @@ from .fixed_views import (
     own_random_numbers,
     view_numbers,
 )
+from .own_crops import Wanted, cut_own_crops, own_crops
 from .synthetic_people import make_synthetic_people
 from .wrappers import stated_metainfo
 
@@ -16,9 +17,12 @@ __all__ = [
     'FixedViews',
     'InfiniteViewSampler',
     'ViewSampler',
+    'Wanted',
     'colour_order',
+    'cut_own_crops',
     'find_fixed_views',
     'make_synthetic_people',
+    'own_crops',
     'own_random_numbers',
     'stated_metainfo',
     'view_numbers',

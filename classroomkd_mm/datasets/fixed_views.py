@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..registry import DATA_SAMPLERS, DATASETS
 # What is the wrapper's own; every other attribute is the data set's.
 OWN = frozenset({'dataset', 'views', 'seed', 'recipe', 'exchanged'})
 VIEW = 'fixed_view'  # of a sample's metainfo: its index, i + len * v
+_NUMBER: ContextVar[int | None] = ContextVar('number', default=None)
 # Where data sets of data sets, pipelines and transforms keep their parts.
 PARTS = ('dataset', 'datasets', 'pipeline', 'pipelines', 'transforms', 'pre_transform', 'aug')
 
@@ -104,11 +106,12 @@ class FixedViews:
             IndexError: For a view that there is not.
         """
         sample, view = self.place(index)
-        with self._drawn(sample, view):
+        number = None if self.exchanged else sample + len(self) * view
+        with self._drawn(sample, view), _told(number):
             drawn = self.dataset[sample]
         said = drawn.get('data_samples') if isinstance(drawn, Mapping) else None
-        if isinstance(said, BaseDataElement) and not self.exchanged:
-            said.set_metainfo({VIEW: sample + len(self) * view})
+        if isinstance(said, BaseDataElement) and number is not None:
+            said.set_metainfo({VIEW: number})
         return drawn
 
     def __iter__(self) -> Iterator[object]:
@@ -187,6 +190,21 @@ class FixedViews:
             setattr(self.dataset, name, value)
             # The number of a view would then stand for two pictures.
             self.exchanged = self.exchanged or name == 'pipeline'
+
+
+@contextmanager
+def _told(number: int | None) -> Iterator[None]:
+    """Let a pipeline know which view it prepares."""
+    before = _NUMBER.set(number)
+    try:
+        yield
+    finally:
+        _NUMBER.reset(before)
+
+
+def drawn_number() -> int | None:
+    """Which view of which sample is being prepared, ``i + len * v``; None outside FixedViews."""
+    return _NUMBER.get()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ..registry import HOOKS
 from ..runs import (
     STUDENT_FILE,
     Setup,
+    cut_later_crops,
     dropped_hooks,
     is_classroom,
     other_mentors,
@@ -102,6 +103,7 @@ class ClassroomHook(Hook):
             refuse_other_recipes(runner.hooks)
         with same_random_state():
             model.prepare(runner.train_dataloader.dataset)
+            cut_later_crops(runner, model)
             model.try_mentors(runner.train_dataloader.dataset)
         fixed = take_views(runner)
         self._fixed = fixed is not None

@@ -15,7 +15,7 @@ from ..datasets import stated_metainfo
 from ..distiller import ClassroomDistiller
 from ..members import Member
 from ..registry import HOOKS
-from ..runs import same_random_state
+from ..runs import cutting_own_crops, same_random_state
 from .classroom_hook import distiller_of
 
 # Which metrics are better when they are larger, and which when smaller, by what their names hold.
@@ -73,7 +73,8 @@ class MentorEvalHook(Hook):
         with same_random_state():
             # Which of a mentor's classes or keypoints are the data set's is known only now.
             model.prepare(runner.train_dataloader.dataset)
-            table = {m[0].name: self._evaluate(runner, model, m) for m in model.members}
+            with cutting_own_crops(model, runner.val_loop.dataloader):
+                table = {m[0].name: self._evaluate(runner, model, m) for m in model.members}
         runner.logger.info(format_table(table))
         for name, metrics in table.items():
             self._check(name, metrics)
@@ -89,7 +90,8 @@ class MentorEvalHook(Hook):
         bar = ProgressBar(len(dataloader)) if is_main_process() else None
         for batch in dataloader:
             data = model.data_preprocessor(batch, False)
-            inputs, samples = mentor.shown(data['inputs']), data['data_samples']
+            samples = data['data_samples']
+            inputs = mentor.shown(data['inputs'], samples)
             there = bridge.moved(partial(Tensor.to, device=inputs.device))
             predictions = there.predict(mentor.network, inputs, samples)
             evaluator.process(data_samples=predictions, data_batch=batch)

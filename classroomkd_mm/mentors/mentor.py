@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from ..datasets import colour_order
-from ..structures import Answer, Resize
+from ..datasets import colour_order, own_crops
+from ..structures import Answer, OwnCrop, Shown
 from .cheap import CheapNetwork, Output, parts_of, sent
 from .view import Convention, InputView
 
@@ -46,7 +46,7 @@ class Mentor:
         network: nn.Module,
         config: WholeConfig,
         student: nn.Module,
-        resize: Resize | None = None,
+        resize: Shown | None = None,
         cheap: CheapNetwork | None = None,
     ) -> Mentor:
         """A network as mentor of this student.
@@ -57,7 +57,7 @@ class Mentor:
         view = _view(name, network, config, student, resize)
         return cls(name, network, view, config, cheap)
 
-    def facing(self, student: nn.Module, resize: Resize | None, arrives: str | None) -> Mentor:
+    def facing(self, student: nn.Module, resize: Shown | None, arrives: str | None) -> Mentor:
         """The mentor on a data set whose colours arrive in this order; None if it is not known."""
         view = _view(self.name, self.network, self.config, student, resize, arrives)
         gain = self.view.gain
@@ -90,23 +90,47 @@ class Mentor:
             self.cheap.moved(fn)
         return replace(self, view=self.view.moved(fn))
 
-    def shown(self, inputs: Tensor) -> Tensor:
-        """The student's inputs ``(N, C, H, W)`` as its network wants them, where that is."""
-        return sent(self.view(inputs), None if self.cheap is None else self.cheap.device)
+    def shown(self, inputs: Tensor, samples: Sequence[object] = ()) -> Tensor:
+        """What its network is shown of a batch, where that is.
+
+        Args:
+            inputs: The student's ``(N, C, H, W)``.
+            samples: The batch's; they bring the crops of a mentor that has its own.
+
+        Raises:
+            RuntimeError: Where they do not.
+        """
+        return sent(self._seen(inputs, samples), None if self.cheap is None else self.cheap.device)
+
+    def _seen(self, inputs: Tensor, samples: Sequence[object]) -> Tensor:
+        own = self.view.resize
+        if isinstance(own, OwnCrop):
+            inputs = own_crops(samples, own, inputs, f'mentor {self.name!r}')
+        return self.view(inputs)
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, numbers: Sequence[int | None] = ()) -> Answer:
-        """What it says to the student's inputs ``(N, C, H, W)``, whichever ``numbers`` they have.
+    def __call__(
+        self,
+        inputs: Tensor,
+        numbers: Sequence[int | None] = (),
+        samples: Sequence[object] = (),
+    ) -> Answer:
+        """What it says to a batch.
 
         Outputs that are not finite are replaced by 0: the caller mutes the mentor.
 
+        Args:
+            inputs: The student's ``(N, C, H, W)``.
+            numbers: Those of the samples' views, whichever they are.
+            samples: See :meth:`shown`.
+
         Raises:
-            RuntimeError: Where its forward fails, naming it, its config and the inputs; where the
-                device's memory runs out it is torch's own kind.
+            RuntimeError: See :meth:`shown`; where its forward fails, naming it, its config and the
+                inputs; where the device's memory runs out it is torch's own kind.
             ValueError: Where its outputs move too far by its cheap settings, see
                 :meth:`CheapNetwork.compare`.
         """
-        seen = self.view(inputs)
+        seen = self._seen(inputs, samples)
         parts = [part.float() for part in parts_of(self._forward(seen))]
         if self.cheap is not None:
             # Bridges read maps row by row: they come back in the memory format of any mentor.
@@ -144,11 +168,14 @@ def _view(
     network: nn.Module,
     config: WholeConfig,
     student: nn.Module,
-    resize: Resize | None,
+    resize: Shown | None,
     arrives: str | None = None,
 ) -> InputView:
     """A network's view of pictures that arrive in an order of colours, if that is known."""
     dataset = (config.get('train_dataloader') or {}).get('dataset')
     theirs = colour_order(dataset) if dataset else None
     own = Convention.of(network, theirs, unknown=arrives or 'bgr')
-    return InputView.between(Convention.of(student, arrives), own, resize, f'mentor {name!r}')
+    seen = Convention.of(student, arrives)
+    if isinstance(resize, OwnCrop):
+        seen = seen.before(arrives)
+    return InputView.between(seen, own, resize, f'mentor {name!r}')

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, Union
 
 from torch import nn
 
+from ..kinds import check_kinds
 from .cheap import CHEAP, Cheap
 from .checkpoint import load_weights
 from .configs import build_network, located, nowhere, read_config
@@ -19,6 +20,14 @@ from .zoo import look_up
 
 NAMED = frozenset({'name', 'zoo', 'config', 'checkpoint'})
 COMMON = NAMED | {'trusted', 'folder'}
+KINDS = dict(
+    name=str,
+    zoo=str,
+    config=Union[str, os.PathLike[str], Mapping[str, Any]],
+    checkpoint=Union[str, os.PathLike[str], None],
+    trusted=bool,
+    folder=Optional[str],
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class MentorSettings:
         cls,
         cfg: Mapping[str, Any],
         position: int,
-        own: frozenset[str] = frozenset(),
+        own: Collection[str] = (),
         foreign: Mapping[str, str] | None = None,
     ) -> MentorSettings:
         """Read a mentor's entry in a config.
@@ -62,20 +71,21 @@ class MentorSettings:
         Args:
             cfg: The entry.
             position: Its place in the list, for errors and for a default name.
-            own: Settings that the student's task knows.
+            own: Settings that the student's task knows; a mapping has the kinds of their values.
             foreign: Settings of other tasks, with the networks that they are for.
 
         Raises:
-            TypeError: Where the entry is no dict.
+            TypeError: Where the entry is no dict, or a value of another kind.
             ValueError: For a setting that is missing, unknown, another task's, or excludes another.
         """
         who = f'mentors[{position}]'
         if not isinstance(cfg, Mapping):
             raise TypeError(f'{who} must be a dict, got {type(cfg).__name__}')
         name = cfg.get('name', cfg.get('zoo', f'mentor{position}'))
-        if not isinstance(name, str):
-            raise ValueError(f'{who}.name={name!r} must be a string')
-        _check_keys(cfg, who, name, own, foreign or {})
+        check_kinds(dict(name=name), KINDS, f'{who}.')
+        _check_keys(cfg, who, name, frozenset(own), foreign or {})
+        kinds = own if isinstance(own, Mapping) else {}
+        check_kinds(cfg, {**KINDS, **kinds}, f'mentor {name!r}: ')
         config, checkpoint = _sources(cfg, f'mentor {name!r}')
         if isinstance(config, os.PathLike):
             config = str(config)
@@ -84,8 +94,8 @@ class MentorSettings:
             name,
             located(config, folder) if isinstance(config, str) else config,
             None if checkpoint is None else located(str(checkpoint), folder),
-            bool(cfg.get('trusted', False)),
-            {key: cfg[key] for key in own & set(cfg)},
+            cfg.get('trusted', False),
+            {key: cfg[key] for key in own if key in cfg},
             folder,
             Cheap.of(cfg, f'mentor {name!r}'),
         )

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..functional import resample_heatmaps
-from ..structures import Resize
+from ..structures import OwnCrop, Shown
 
 # How bright red, green and blue are: ITU-R BT.601, as OpenCV and PIL turn colours to grey.
 LUMA = (0.299, 0.587, 0.114)
@@ -68,6 +68,15 @@ class Convention:
         order = arrives or ('bgr' if flips else unknown)
         return cls(mean, std, order[::-1] if flips else order, channels_of(network))
 
+    def before(self, arrives: str | None) -> Convention:
+        """The pictures themselves, before they are made a network's inputs.
+
+        Args:
+            arrives: The order of their colours; BGR, as OpenCV reads them, where it is not known.
+        """
+        mean, std = torch.zeros_like(self.mean), torch.ones_like(self.std)
+        return replace(self, mean=mean, std=std, order=arrives or 'bgr')
+
     def grey(self) -> tuple[Tensor, Convention]:
         """What its three channels are multiplied by to add up to luma, and that one's convention.
 
@@ -82,14 +91,15 @@ class Convention:
 
 @dataclass(frozen=True, eq=False)
 class InputView:
-    """A mentor's view of the student's inputs.
+    """A mentor's view of the student's inputs, or of pictures of its own.
 
     Attributes:
         flip: Whether the channels are exchanged.
         gain: ``(C, 1, 1)``, with ``bias`` from the student's normalisation to the mentor's.
         bias: ``(C, 1, 1)``.
         same: Whether gain and bias change nothing.
-        resize: To the mentor's size; None where it is the student's.
+        resize: To the mentor's size; None where it is the student's. An :class:`OwnCrop` has it
+            already, and comes without the student's normalisation.
         adaptations: What it does, in words.
         luma: ``(3, 1, 1)``, what colours are multiplied by to add up to grey; None where the mentor
             sees colours, or the student sees none.
@@ -100,7 +110,7 @@ class InputView:
     gain: Tensor
     bias: Tensor
     same: bool
-    resize: Resize | None = None
+    resize: Shown | None = None
     adaptations: tuple[str, ...] = ()
     luma: Tensor | None = None
     repeat: int = 1
@@ -110,7 +120,7 @@ class InputView:
         cls,
         student: Convention,
         mentor: Convention,
-        resize: Resize | None = None,
+        resize: Shown | None = None,
         who: str = 'the mentor',
     ) -> InputView:
         """The view of a mentor with its own convention and size, on the student's device.
@@ -136,7 +146,7 @@ class InputView:
         return cls._of_equal(student, mentor, resize)
 
     @classmethod
-    def _of_equal(cls, student: Convention, mentor: Convention, resize: Resize | None) -> InputView:
+    def _of_equal(cls, student: Convention, mentor: Convention, resize: Shown | None) -> InputView:
         flip, mean, std = student.order != mentor.order, student.mean, student.std
         if flip:
             mean, std = mean.flip(0), std.flip(0)
@@ -154,7 +164,7 @@ class InputView:
         return replace(self, gain=fn(self.gain), bias=fn(self.bias), luma=luma)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """The student's inputs ``(N, C, H, W)`` as the mentor wants them."""
+        """What it is shown, ``(N, C, H, W)``, as the mentor wants it."""
         if self.luma is not None:
             inputs = (inputs * self.luma).sum(1, keepdim=True)
         if self.repeat > 1:
@@ -163,7 +173,7 @@ class InputView:
             inputs = inputs.flip(1)
         if not self.same:
             inputs = inputs * self.gain + self.bias
-        if self.resize is None:
+        if self.resize is None or isinstance(self.resize, OwnCrop):
             return inputs
         size, ratio = self.resize.size, self.resize.ratio
         if ratio is None:

@@ -3,6 +3,7 @@
 from .bases import dropped_hooks
 from .load_from import take_what_fits, trains_from_load_from
 from .mentor_paths import with_mentor_folder
+from .own_crops import cut_later_crops, cutting_own_crops
 from .ranks import ranks
 from .seeds import same_random_state, seed_epoch
 from .setup import Setup, other_mentors, other_settings, setup_of
@@ -12,6 +13,8 @@ from .views import with_view_sampler
 __all__ = [
     'STUDENT_FILE',
     'Setup',
+    'cut_later_crops',
+    'cutting_own_crops',
     'dropped_hooks',
     'is_classroom',
     'other_mentors',

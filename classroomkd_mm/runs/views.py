@@ -77,7 +77,7 @@ def take_views(runner: Runner) -> FixedViews | None:
                 'or one that yields i + len * v and has draws_views = True'
             )
         sampler.__class__ = kind
-        _start_anew(runner)
+        start_anew(runner)
     return fixed
 
 
@@ -96,16 +96,22 @@ def reseed_sampler(runner: Runner, seed: int | None) -> None:
     sampler = sampler_of(runner.train_dataloader)
     if seed is not None and getattr(sampler, 'seed', seed) != seed:
         sampler.seed = seed  # type: ignore[attr-defined]
-        if hasattr(sampler, '_indices_of_rank'):
-            sampler.indices = sampler._indices_of_rank()  # type: ignore[attr-defined]
-        _start_anew(runner)
+        _order_anew(sampler)
+        start_anew(runner)
 
 
-def _start_anew(runner: Runner) -> None:
+def start_anew(runner: Runner) -> None:
     """Forget what the loop has drawn ahead: upstream's MMEngine does when it is built."""
     ahead = getattr(runner.train_loop, 'dataloader_iterator', None)
     if ahead is not None and ahead._iterator is not None:
+        ahead._iterator = None  # it closes the order that it has drawn from
+        _order_anew(sampler_of(runner.train_dataloader))
         ahead._iterator = iter(runner.train_dataloader)
+
+
+def _order_anew(sampler: Sampler) -> None:
+    if hasattr(sampler, '_indices_of_rank'):
+        sampler.indices = sampler._indices_of_rank()  # type: ignore[attr-defined]
 
 
 def _refuse_inside(dataset: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, Union
 
@@ -13,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from torch import Tensor, nn
 
 from ..parts import DistillLoss, Filter, Metainfo, Scorer
-from ..structures import Answer, Reading, Resize, Scores
+from ..structures import Answer, Reading, Scores, Shown
 from .heads import Output
 
 NetworkConfig = Union[dict[str, Any], Config]  # whole, or only the model's
@@ -30,12 +30,13 @@ class Bridge(ABC):
     Attributes:
         name: The mentor's, for errors.
         adaptations: What is carried over between mentor and student, in words.
-        resize: What the student's inputs must become before the mentor sees them; None if nothing.
+        resize: What the student's inputs must become before the mentor sees them, or what it sees
+            instead; None if nothing.
     """
 
     name: str
     adaptations: tuple[str, ...]
-    resize: Resize | None
+    resize: Shown | None
 
     @property
     def known(self) -> Tensor | None:
@@ -54,6 +55,14 @@ class Bridge(ABC):
 
         Raises:
             ValueError: Where mentor and data set have too little in common.
+        """
+        return self
+
+    def cut_beside(self, extent: tuple[int, int]) -> Bridge:
+        """The bridge of a mentor whose own crop is cut beside the student's; itself if none is.
+
+        Args:
+            extent: (w, h) of the student's crop in its own pixels, as its pipeline cuts it.
         """
         return self
 
@@ -98,7 +107,8 @@ class Task(ABC, Generic[Truth]):
     Attributes:
         default_scorer: Config of the scorer that fits.
         truth: The kind of ground truth that a scorer for this task takes.
-        mentor_settings: Settings of a mentor that only this task knows, with what they are for.
+        mentor_settings: Settings of a mentor that only this task knows: names, or names with
+            annotations of their values.
         networks: What its networks are called in errors.
         has_target: Whether a sample has a true class.
         keypoints: K, 1 where a sample is one distribution. Like ``places`` it is for the parts'
@@ -109,7 +119,7 @@ class Task(ABC, Generic[Truth]):
 
     default_scorer: ClassVar[dict[str, Any]]
     truth: ClassVar[type]
-    mentor_settings: ClassVar[frozenset[str]] = frozenset()
+    mentor_settings: ClassVar[Collection[str]] = ()
     networks: ClassVar[str] = 'networks of another task'
     has_target: ClassVar[bool] = False
     keypoints: int = 1

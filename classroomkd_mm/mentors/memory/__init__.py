@@ -5,10 +5,11 @@ from .facts import data_facts
 from .plan import Plan, plan, size
 from .records import Records
 from .remembered import RememberedMentor
-from .store import Memory, MentorMemory, open_memories
+from .store import Answered, Memory, MentorMemory, open_memories
 
 __all__ = [
     'KEEP',
+    'Answered',
     'Codec',
     'Memory',
     'MentorMemory',

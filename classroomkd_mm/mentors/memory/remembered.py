@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ...structures import Answer, Resize
+from ...structures import Answer, Shown
 from ..mentor import Mentor, WholeConfig
 from ..view import InputView
 from .store import MentorMemory
@@ -65,9 +65,9 @@ class RememberedMentor:
             self.live.adaptations if self.built else ('colours and normalisation once it is asked',)
         )
 
-    def shown(self, inputs: Tensor) -> Tensor:
+    def shown(self, inputs: Tensor, samples: Sequence[object] = ()) -> Tensor:
         """As :meth:`Mentor.shown`."""
-        return self.live.shown(inputs)
+        return self.live.shown(inputs, samples)
 
     @property
     def source(self) -> object:
@@ -79,7 +79,7 @@ class RememberedMentor:
         return self._changed(lambda mentor: mentor.moved(fn))
 
     def facing(
-        self, student: nn.Module, resize: Resize | None, arrives: str | None
+        self, student: nn.Module, resize: Shown | None, arrives: str | None
     ) -> RememberedMentor:
         """As :meth:`Mentor.facing`; later, where there is no network yet."""
         return self._changed(lambda mentor: mentor.facing(student, resize, arrives))
@@ -93,8 +93,13 @@ class RememberedMentor:
         return changed
 
     @torch.no_grad()
-    def __call__(self, inputs: Tensor, numbers: Sequence[int | None] = ()) -> Answer:
-        """What it says to the student's inputs ``(N, C, H, W)`` of these numbers.
+    def __call__(
+        self,
+        inputs: Tensor,
+        numbers: Sequence[int | None] = (),
+        samples: Sequence[object] = (),
+    ) -> Answer:
+        """What it says to a batch of these numbers; arguments are :meth:`Mentor.__call__`'s.
 
         Raises:
             RuntimeError: Where they have none: their data set is not :class:`FixedViews`.
@@ -110,7 +115,8 @@ class RememberedMentor:
         missing = [i for i, record in enumerate(records) if record is None]
         finite = torch.ones((), dtype=torch.bool, device=inputs.device)
         if missing:
-            answer = self.live(inputs if len(missing) == len(known) else inputs[missing])
+            asked = inputs if len(missing) == len(known) else inputs[missing]
+            answer = self.live(asked, samples=[samples[i] for i in missing] if samples else ())
             new, finite = self.memory.encode(answer.parts), answer.finite
             if finite:
                 self.memory.write([known[i] for i in missing], new)

@@ -148,10 +148,7 @@ class MentorMemory:
         return self.codec.decode(torch.stack(rows).to(device, non_blocking=True))
 
     def _stored(self) -> Facts | None:
-        try:
-            return json.loads((self.folder / FACTS).read_text())
-        except FileNotFoundError:
-            return None
+        return _stored(self.folder)
 
     def _check(self, stored: Facts, here: Facts) -> None:
         found = [] if stored['format'] == FORMAT else [f'format: {stored["format"]}, not {FORMAT}']
@@ -193,7 +190,7 @@ class MentorMemory:
         )
 
     def _use(self, stored: Facts) -> None:
-        self.codec = Codec(tuple(tuple(shape) for shape in stored['shapes']), stored['keep'])
+        self.codec = _codec(stored)
         try:
             self._records = Records(self.folder / ANSWERS, self.codec.nbytes)
         except FileNotFoundError:  # it may not be made either
@@ -203,6 +200,30 @@ class MentorMemory:
 
     def _say(self, words: str) -> None:
         MMLogger.get_current_instance().warning(f'memory.dir={str(self.folder.parent)!r} {words}')
+
+
+class Answered:
+    """Whether an answer is kept, asked in any process: a loader's workers have their own files.
+
+    Args:
+        folder: Of a :class:`MentorMemory`, which need not have answered anything yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._records: tuple[int, Records] | None = None  # of which process, for files are its own
+
+    def __call__(self, number: int) -> bool:
+        """Whether the answer of this number is there, and whole."""
+        if self._records is None or self._records[0] != os.getpid():
+            stored = _stored(self.folder)
+            if stored is None:
+                return False
+            self._records = os.getpid(), Records(self.folder / ANSWERS, _codec(stored).nbytes)
+        return self._records[1].read(number) is not None
+
+    def __reduce__(self) -> tuple[type[Answered], tuple[Path]]:
+        return Answered, (self.folder,)
 
 
 def open_memories(
@@ -251,17 +272,19 @@ class Memory:
         """Read the setting.
 
         Raises:
-            TypeError: Where it is no dict.
+            TypeError: Where it is no dict, or its dir no folder.
             ValueError: For an unknown or a missing setting, or a ``keep`` below 1.
         """
         if not isinstance(setting, Mapping):
             raise TypeError(f'memory={setting!r} must be dict(dir=FOLDER, keep=NUMBER or None)')
         if 'dir' not in setting or set(setting) - {'dir', 'keep'}:
             raise ValueError(f'memory takes dir, and keep; got {sorted(setting)}')
-        keep = setting.get('keep')
+        keep, folder = setting.get('keep'), setting['dir']
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f'memory.dir={folder!r} must be a folder')
         if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
             raise ValueError(f'memory.keep={keep!r} must be a positive number, or None')
-        return cls(os.path.expanduser(str(setting['dir'])), keep)
+        return cls(os.path.expanduser(str(folder)), keep)
 
     def of_mentor(self, settings: MentorSettings) -> MentorMemory:
         """A mentor's part.
@@ -273,6 +296,17 @@ class Memory:
             raise ValueError(f'mentor {settings.name!r}: with a memory its name names a folder')
         folder = Path(self.dir) / settings.name
         return MentorMemory(folder, self.keep, mentor_facts(settings), plain(settings.own))
+
+
+def _stored(folder: Path) -> Facts | None:
+    try:
+        return json.loads((folder / FACTS).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _codec(stored: Facts) -> Codec:
+    return Codec(tuple(tuple(shape) for shape in stored['shapes']), stored['keep'])
 
 
 def _with_tuples(value: Any) -> Any:

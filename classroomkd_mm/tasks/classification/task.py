@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,9 @@ class ClassificationTask(Task[ClassTruth]):
     default_scorer = dict(type='TrueClassScorer')
     truth = ClassTruth
     networks = 'classifiers'
-    mentor_settings = frozenset({'classes', 'input_size'})
+    mentor_settings: ClassVar[Mapping[str, object]] = dict(
+        classes=Optional[Sequence[str]], input_size=Optional[Sequence[int]]
+    )
     has_target = True
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
@@ -94,8 +96,11 @@ class ClassificationTask(Task[ClassTruth]):
         self._check_count(count, classes, who)
         sizes = tuple((int(height), int(width)) for height, width in portrait['sizes'])
         words, resize = [], None
-        if settings.get('input_size') is not None:
-            width, height = (int(v) for v in settings['input_size'])
+        size = settings.get('input_size')
+        if size is not None:
+            if len(size) != 2 or min(size) < 1:
+                raise ValueError(f'{who}: input_size={size!r} must be (width, height) in pixels')
+            width, height = size
             words.append(f'input to {width}x{height}')
             resize = Resize((height, width))
             if sizes and (height, width) not in sizes:

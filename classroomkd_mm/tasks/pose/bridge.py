@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ...parts import Metainfo
-from ...structures import Answer, Reading, Resize
+from ...structures import Answer, OwnCrop, Reading, Resize, Shown
 from ..base import Bridge, Samples
 from .keypoints import Keypoints
 from .readouts import Readout
@@ -34,13 +34,13 @@ class Crop:
     """The picture that a mentor is shown, and what its decoder takes it for.
 
     Attributes:
-        resize: What the student's input must become; None if nothing.
+        resize: What the student's input must become, or what is shown instead; None if nothing.
         ratio: The student's input pixels per pixel of the mentor's, (x, y).
         covered: (w, h) of the crop that its decoder speaks of, in the student's crops: a
             letterboxed one is larger, and UDP's ends on the last pixel.
     """
 
-    resize: Resize | None
+    resize: Shown | None
     ratio: tuple[float, float]
     covered: tuple[float, float]
 
@@ -48,6 +48,8 @@ class Crop:
         if self.resize is None:
             return 'nothing'
         height, width = self.resize.size
+        if isinstance(self.resize, OwnCrop):
+            return f'its own crop of {width}x{height}'
         padded = self.ratio[0] == self.ratio[1] and self.resize.letterbox
         return f'input to {width}x{height}{", letterboxed" if padded else ""}'
 
@@ -78,6 +80,30 @@ def crop_of(student: Sequence[Size], own: Sequence[Size], letterbox: bool, who: 
     covered = tuple(its * r / mine for its, r, mine in zip(own_extent, ratio, extent))
     resize = Resize((own_height, own_width), ratio, letterbox)
     return Crop(resize if student[0] != own[0] else None, ratio, (covered[0], covered[1]))
+
+
+def own_crop_of(student: Sequence[Size], own: Sequence[Size], udp: bool, who: str) -> Crop:
+    """The crop of a mentor that is shown its own.
+
+    Args:
+        student: (w, h) of the student's input, and what its decoder takes for the crop's.
+        own: The mentor's.
+        udp: Whether the mentor's own pipeline crops as UDP does.
+        who: Names the mentor in errors.
+
+    Raises:
+        ValueError: Where the aspect ratios differ.
+    """
+    (width, height), extent = student
+    own_width, own_height = own[0]
+    if width * own_height != height * own_width:
+        raise ValueError(
+            f'{who} has input size {own_width}x{own_height}, the student {width}x{height}: of '
+            "another aspect ratio TopdownAffine widens each person's box by another part, so that "
+            'own_resolution=True cannot cut the same crop; leave it out (letterbox=True pads)'
+        )
+    shown = OwnCrop((own_height, own_width), udp)
+    return Crop(shown, (extent[0] / shown.extent[0], extent[1] / shown.extent[1]), (1.0, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +165,19 @@ class PoseBridge(Bridge):
             pairs=two_points(index),
             adaptations=tuple(dict.fromkeys((*self.adaptations, words))),
         )
+
+    def cut_beside(self, extent: Size) -> PoseBridge:
+        """The bridge where the student's pipeline crops otherwise than its decoder takes it to."""
+        shown = self.crop.resize
+        if not isinstance(shown, OwnCrop):
+            return self
+        ratio = (extent[0] / shown.extent[0], extent[1] / shown.extent[1])
+        if ratio == self.crop.ratio:
+            return self
+        more = (ratio[0] / self.crop.ratio[0], ratio[1] / self.crop.ratio[1])
+        scale = (self.readout.scale[0] * more[0], self.readout.scale[1] * more[1])
+        crop, readout = replace(self.crop, ratio=ratio), replace(self.readout, scale=scale)
+        return replace(self, crop=crop, readout=readout)
 
     def moved(self, fn: Callable[[Tensor], Tensor]) -> PoseBridge:
         """The bridge on another device."""

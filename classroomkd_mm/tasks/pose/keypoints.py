@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -226,6 +227,7 @@ class Keypoints:
         same_set = not numbers or self.data_set in (None, metainfo.get('dataset_name'))
         renamed: dict[Names, str] = dict(self.midpoints)
         renamed.update(self.renamed)
+        _check_ours(renamed.values(), ours)
         if list(self.names) == ours and same_set and not renamed:
             return None
         data_sets = (self.data_set, metainfo.get('dataset_name'))
@@ -246,6 +248,16 @@ def _check_renamed(renamed: Mapping[Names, str], own: Sequence[str], who: str) -
             f"{who}: keypoints={{its name: ours}} must name some of the mentor's keypoints "
             f'{list(own)} (or two, for their middle), each for another of ours; got {dict(renamed)}'
         )
+
+
+def _check_ours(named: Iterable[str], ours: Sequence[str]) -> None:
+    for name in named:
+        if name not in ours:
+            near = difflib.get_close_matches(name, ours, n=1)
+            hint = f'did you mean {near[0]}?' if near else f'it has {list(ours)}'
+            raise ValueError(
+                f'keypoints={{its name: ours}}: the data set has no keypoint {name!r}; {hint}'
+            )
 
 
 def _pairs(setting: Sequence[Sequence[Any]], count: int, who: str) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from torch import Tensor, nn
 
+from ...datasets.wrappers import get, inner_sets
 from ...functional import (
     decode_heatmaps,
     decode_simcc,
@@ -139,6 +140,26 @@ def crop_extent(codec: BaseKeypointCodec) -> tuple[int, int]:
 
     width, height = (int(v) - isinstance(codec, UDPHeatmap) for v in codec.input_size)
     return width, height
+
+
+def crops_as_udp(config: Mapping[str, Any], codec: BaseKeypointCodec) -> bool:
+    """Whether a network's own pipeline crops as UDP does.
+
+    As the first TopdownAffine says that its config has, for testing if it can be; as the codec has
+    it where there is none.
+
+    Args:
+        config: The network's, whole or only the model's.
+        codec: Its head's decoder.
+    """
+    from mmpose.codecs import UDPHeatmap
+
+    for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+        for dataset in inner_sets((config.get(loader) or {}).get('dataset') or {}):
+            for step in get(dataset, 'pipeline') or ():
+                if str(get(step, 'type')).endswith('TopdownAffine'):
+                    return bool(get(step, 'use_udp'))
+    return isinstance(codec, UDPHeatmap)
 
 
 def has_stages(head: nn.Module) -> bool:

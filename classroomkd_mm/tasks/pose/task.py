@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 import torch
 from mmengine.logging import MMLogger
@@ -17,12 +17,13 @@ from ...structures import PoseTruth, Reading
 from ..base import Bridge, NetworkConfig, Portrait, Samples, Task
 from ..heads import Output, degree, replayed, reweighing, rooted
 from .areas import BOX_SHARE, faults
-from .bridge import PoseBridge, Size, crop_of
+from .bridge import Crop, PoseBridge, Size, crop_of, own_crop_of
 from .keypoints import Keypoints, published_metainfo
 from .readouts import (
     SimCCReadout,
     as_plain,
     crop_extent,
+    crops_as_udp,
     from_plain,
     keypoint_head,
     readout_of,
@@ -70,7 +71,12 @@ class PoseTask(Task[PoseTruth]):
     default_scorer = dict(type='OKSScorer')
     truth = PoseTruth
     networks = 'pose networks'
-    mentor_settings = frozenset({'keypoints', 'min_shared_keypoints', 'letterbox'})
+    mentor_settings: ClassVar[Mapping[str, object]] = dict(
+        keypoints=Union[Mapping[Any, str], Sequence[Any], None],
+        min_shared_keypoints=Optional[int],
+        letterbox=bool,
+        own_resolution=bool,
+    )
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
@@ -132,6 +138,7 @@ class PoseTask(Task[PoseTruth]):
             sizes=_sizes(head.decoder),
             count=head.out_channels,
             keypoints=asdict(keypoints),
+            udp=crops_as_udp(config, head.decoder),
         )
 
     def bridge_to(self, name: str, portrait: Portrait, settings: Mapping[str, Any]) -> Bridge:
@@ -144,8 +151,7 @@ class PoseTask(Task[PoseTruth]):
                 f'{who} has {count} keypoints, the student {self.keypoints}; join them '
                 'with keypoints=[its keypoint names]'
             )
-        letterbox = bool(settings.get('letterbox', False))
-        crop = crop_of(self.sizes, portrait['sizes'], letterbox, who)
+        crop = self._crop(portrait, settings, who)
         readout = from_plain(portrait['readout']).of_crop(crop.ratio, self.sharpness)
         words = [] if crop.resize is None else [str(crop)]
         words += [] if readout == self.readout else [f'{readout} to {self.readout}']
@@ -158,9 +164,29 @@ class PoseTask(Task[PoseTruth]):
             crop=crop,
             count=self.keypoints,
             keypoints=keypoints,
-            min_shared=settings.get('min_shared_keypoints'),
+            min_shared=self._least(settings, who),
             as_many=count == self.keypoints,
         )
+
+    def _least(self, settings: Mapping[str, Any], who: str) -> int | None:
+        least: int | None = settings.get('min_shared_keypoints')
+        if least is not None and not 1 <= least <= self.keypoints:
+            raise ValueError(
+                f'{who}: min_shared_keypoints={least} must be at least 1, and at most '
+                f"{self.keypoints}: the student's keypoints"
+            )
+        return least
+
+    def _crop(self, portrait: Portrait, settings: Mapping[str, Any], who: str) -> Crop:
+        own, letterbox = (settings.get(key, False) for key in ('own_resolution', 'letterbox'))
+        if own and letterbox:
+            raise ValueError(
+                f'{who}: letterbox=True pads what the student is shown, own_resolution=True cuts '
+                'the picture anew: give one of them'
+            )
+        if own:
+            return own_crop_of(self.sizes, portrait['sizes'], portrait['udp'], who)
+        return crop_of(self.sizes, portrait['sizes'], letterbox, who)
 
     def forward(self, student: BasePoseEstimator, inputs: Tensor) -> tuple[object, Output]:
         """What its loss takes besides the output, and its heatmaps or SimCC vectors.
