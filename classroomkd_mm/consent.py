@@ -5,6 +5,8 @@ the distillation loss that is right for one situation is a hundred times too muc
 both gradients are compared where they meet, at the output of the student's head: the distillation
 loss's can be scaled down (``balance``) and freed of what points against the task's (``conflict``).
 
+And lessons can become quieter towards the end of a run (``fade``).
+
 All of it is a ratio: losses that are divided (accumulation) or multiplied (a gradient scaler) later
 are compared all the same. Each process compares its own part of a batch.
 """
@@ -15,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from mmengine.logging import MessageHub
 from torch import Tensor
 
 from .functional import (
@@ -72,10 +75,10 @@ def consented(
         distill: The distillation loss, a scalar.
         task: The sum of the task's losses, a scalar; its graph is kept.
         output: The head's, that both are functions of.
-        rule: Whose ``balance``, ``balance_per`` and ``conflict`` are asked.
+        rule: Whose ``balance``, ``balance_per``, ``conflict`` and ``fade`` are asked.
 
     Returns:
-        The loss, itself where neither is set; else its value is scaled as the norm of its gradient
+        The loss, itself where none is set; else its value is scaled as the norm of its gradient
         is. And what was compared: None where there is no gradient at all.
     """
     parts = (output,) if isinstance(output, Tensor) else tuple(output)
@@ -85,7 +88,7 @@ def consented(
     with torch.autocast(parts[0].device.type, enabled=False):
         lesson, own = _gradient(distill, parts), _gradient(task, parts)
         pull = _pull(lesson, own)
-        if rule.balance is None and rule.conflict == 'keep':
+        if rule.balance is None and rule.conflict == 'keep' and not rule.fade:
             return distill, pull
         given = _allowed(lesson, own, rule)
         norm = gradient_norm(given)[0]
@@ -108,7 +111,16 @@ def _allowed(lesson: Gradient, task: Gradient, rule: DistillLoss) -> Gradient:
         lesson, _ = project_gradient(lesson, task)
     if rule.balance is not None:
         lesson, _ = balance_gradient(lesson, task, rule.balance, rule.balance_per)
+    if rule.fade:
+        lesson = tuple(each * (1 - run_share()) for each in lesson)
     return lesson
+
+
+def run_share() -> float:
+    """How much of the run is over, in [0, 1]: 0 where no runner trains, and nobody knows."""
+    hub = MessageHub.get_current_instance()
+    last = hub.get_info('max_iters')
+    return hub.get_info('iter', 0) / last if last else 0.0
 
 
 def _pull(lesson: Gradient, task: Gradient) -> Pull:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cache
 from types import new_class
-from typing import Any, ClassVar, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex, cast
 
 from mmengine.model import BaseModel, PretrainedInit
-from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
 from .loading import what_fits
 from .mentors.checkpoint import wrongly_shaped
+from .mentors.configs import built
 
 WHOLE = (
     'what is resumed or tested must fit whole (a training takes from load_from what fits, with '
@@ -53,13 +53,17 @@ class StudentInPlace(BaseModel):
         """Build the student and change its class; Python then calls ``__init__`` on it.
 
         Raises:
-            ValueError: Where the student has an attribute that the derived class adds.
+            ImportError: Where the student needs what cannot be imported.
+            TypeError: Where it is no config.
+            ValueError: Where it cannot be built, or has an attribute that the derived class adds.
         """
-        if student is None:  # an empty model, for a copy to fill
+        if student is None and not (args or settings):  # an empty model, for a copy to fill
             return object.__new__(cls)
+        if not isinstance(student, Mapping) or 'type' not in student:
+            raise TypeError(f'student={student!r} must be the config of a model, dict(type=...)')
         if data_preprocessor is not None:
             student = {'data_preprocessor': data_preprocessor, **student}
-        model = MMENGINE_MODELS.build(student)
+        model = cast(StudentInPlace, built(student, 'student'))  # which it becomes below
         taken = sorted(name for name in (*cls.added, 'student', 'export') if hasattr(model, name))
         if taken:
             raise ValueError(

@@ -149,6 +149,31 @@ def test_a_lesson_weighs_rho_times_the_task(classroom, kind, rho, per):
 
 
 @pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('rule', [dict(), dict(balance=0.2, conflict='project')])
+def test_a_lesson_fades_evenly_over_the_run(classroom, kind, rule, monkeypatch):
+    """After what else is asked; where no runner trains it does not."""
+    model, data = classroom(kind, loss_weight=5.0, **rule)
+    whole, plain, _ = at_output(model, data)
+    model.distill_loss.fade = True
+    for told, left in [
+        ({}, 1.0),
+        (dict(iter=0, max_iters=8), 1.0),
+        (dict(iter=6, max_iters=8), 0.25),
+    ]:
+        monkeypatch.setattr(consent.MessageHub, 'get_current_instance', lambda told=told: Hub(told))
+        losses, lesson, _ = at_output(model, data)
+        for got, want in zip(lesson, plain):
+            torch.testing.assert_close(got, want * left)
+        torch.testing.assert_close(losses['loss_distill'], whole['loss_distill'] * left)
+
+
+class Hub(dict):
+    """What a runner tells, in place of MMEngine's hub."""
+
+    get_info = dict.get
+
+
+@pytest.mark.parametrize('kind', KINDS)
 def test_a_lesson_that_is_light_enough_is_itself(classroom, kind):
     model, data = classroom(kind)
     losses, grads = weights_gradient(model, data)
@@ -339,6 +364,18 @@ def test_a_run_tells_the_ratio(demo_config, train, accumulate):
     assert line['lesson_to_task_after'] == pytest.approx(0.25, rel=1e-3)
     told = runner.message_hub.get_scalar('train/classroom/lesson_to_task').data[0]
     assert len(told) == 3 and (told > 0.25).all()
+
+
+def test_in_a_run_the_lesson_fades_to_its_end_and_after_a_resume(demo_config, train):
+    cfg = demo_config('classroom')
+    cfg.model.distill_loss.update(loss_weight=1.0, balance=0.25, fade=True)
+    cfg.train_cfg.max_epochs = 3
+    cfg.default_hooks.logger.interval = cfg.default_hooks.checkpoint.interval = 1
+    train(cfg)
+    cfg.update(resume=True, load_from=f'{cfg.work_dir}/epoch_2.pth')
+    runner = train(cfg)
+    told = runner.message_hub.get_scalar('train/classroom/lesson_to_task_after').data[0]
+    assert told == pytest.approx([0.25 * (9 - i) / 9 for i in range(9)], rel=1e-3)
 
 
 def test_a_run_warns_of_lessons_that_outweigh_the_labels(demo_config, train):

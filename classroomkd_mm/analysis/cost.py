@@ -4,12 +4,13 @@ Times, in turns in one process: the student's plain training step, each mentor's
 student's inputs, the classroom's step with live mentors, its step with remembered answers, and the
 distillation loss alone, forward and backward. On a GPU also the most memory that each takes. The
 design allows the live step 1.05 times the sum of its parts, the remembered one 1.15 times the
-student's.
+student's. With --cheap each mentor's inference by such settings, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import tempfile
 import time
@@ -30,8 +31,10 @@ from .check import Dataset, build_classroom, first_samples, positive, training_s
 
 EXAMPLE = """examples:
   python -m classroomkd_mm cost configs/demo/classroom.py
-  python -m classroomkd_mm cost CONFIG --batch-size 8 --json"""
+  python -m classroomkd_mm cost CONFIG --batch-size 8 --json
+  python -m classroomkd_mm cost CONFIG --weights --cheap fuse --cheap fuse,dtype=bfloat16"""
 WARM_UP = 3  # turns that are not counted: they fill caches
+ANY = 1e9  # a tolerance: it is told how far outputs move, and nothing is refused
 
 Work = Callable[[], object]
 Times = Mapping[str, Sequence[float]]
@@ -49,26 +52,39 @@ def seconds(work: Work, device: str) -> float:
 
 
 def steps(
-    cfg: Config, batch_size: int, device: str = 'cpu', memory: str | None = None
+    cfg: Config,
+    batch_size: int,
+    device: str = 'cpu',
+    memory: str | None = None,
+    cheap: Sequence[str] = (),
+    weights: bool = False,
 ) -> dict[str, Work]:
     """What is timed, by name.
 
     Args:
-        cfg: A classroom's whole config; weights are random, as no time depends on them.
+        cfg: A classroom's whole config.
         batch_size: How many of its training samples make the batch, always the same.
         device: Where.
         memory: A folder for the mentors' answers to it; without one no remembered step is timed.
+        cheap: Settings of a mentor, 'fuse,dtype=bfloat16' for example: each mentor's inference is
+            timed with each of them.
+        weights: Whether mentors load theirs: no time depends on them, but how far outputs move.
 
     Raises:
-        ValueError: Where it is not a classroom, or there are not so many samples.
+        ValueError: Where it is not a classroom, there are not so many samples, or a mentor does not
+            take a setting.
     """
+    cfg = cfg if weights else without_weights(cfg)
     dataset = training_set(cfg, 'the measurement')
     model = _classroom(cfg, dataset, device)
     data = model.data_preprocessor(first_samples(dataset, batch_size, '--batch-size'), True)
     student = model.export()  # plain: nothing of the classroom is in what it is compared with
     work: dict[str, Work] = {'student': lambda: _train(student, data)}
-    for mentor in _classroom(cfg, dataset, device, cheap=False).mentors:
-        work[f'mentor {mentor.name}'] = _inference(mentor, data['inputs'])
+    for mentor in _classroom(with_cheap(cfg, {}), dataset, device).mentors:
+        work[f'mentor {mentor.name}'] = _inference(mentor, data)
+    for settings in cheap:
+        for mentor in _classroom(with_cheap(cfg, parsed(settings)), dataset, device).mentors:
+            work[f'cheap {mentor.name}: {settings}'] = _answer(mentor, data)
     work['classroom'] = lambda: _train(model, data)
     if memory is not None and model.mentors:
         work['classroom with memory'] = _remembered(cfg, dataset, batch_size, device, memory)
@@ -77,16 +93,42 @@ def steps(
     return work
 
 
+def parsed(settings: str) -> dict[str, object]:
+    """A mentor's settings on the command line.
+
+    >>> parsed('fuse,dtype=bfloat16')
+    {'fuse': True, 'dtype': 'bfloat16'}
+    """
+    pairs = [each.partition('=') for each in settings.split(',')]
+    return {key: value if given else True for key, given, value in pairs}
+
+
+def with_cheap(cfg: Config, settings: Mapping[str, object]) -> Config:
+    """A classroom's config whose mentors all have these cheap settings, and no others.
+
+    However far their outputs move: it is said, not refused.
+    """
+    cfg = copy.deepcopy(cfg)
+    for mentor in cfg.model.get('mentors', []):
+        for key in CHEAP & set(mentor):
+            del mentor[key]
+        mentor.update(settings, **(dict(tolerance=ANY) if settings else {}))
+    return cfg
+
+
+def without_weights(cfg: Config) -> Config:
+    """A classroom's config whose mentors have random weights."""
+    cfg = copy.deepcopy(cfg)
+    for mentor in cfg.model.get('mentors', []):
+        mentor['checkpoint'] = None
+    return cfg
+
+
 def _classroom(
-    cfg: Config, dataset: Dataset, device: str, memory: str | None = None, cheap: bool = True
+    cfg: Config, dataset: Dataset, device: str, memory: str | None = None
 ) -> ClassroomDistiller:
     kept = None if memory is None else dict(dir=memory)
-    left_out = frozenset() if cheap else CHEAP
-    mentors = [
-        {**{key: value for key, value in mentor.items() if key not in left_out}, 'checkpoint': None}
-        for mentor in cfg.model.get('mentors', [])
-    ]
-    model = build_classroom(cfg, mentors, kept).to(device).train()
+    model = build_classroom(cfg, memory=kept).to(device).train()
     model.prepare(dataset)
     return model
 
@@ -152,14 +194,20 @@ def _train(network: Any, data: Mapping[str, Any]) -> None:
     network.parse_losses(network(**data, mode='loss'))[0].backward()
 
 
-def _inference(mentor: AnyMentor, inputs: torch.Tensor) -> Work:
-    """Stock inference of a mentor on its view of the student's inputs."""
+def _inference(mentor: AnyMentor, data: Mapping[str, Any]) -> Work:
+    """Stock inference of a mentor on its view of a batch."""
 
     def infer() -> None:
         with torch.no_grad():
-            mentor.network(mentor.view(inputs), None, mode='tensor')
+            shown = mentor.shown(data['inputs'], data['data_samples'])
+            mentor.network(shown, None, mode='tensor')
 
     return infer
+
+
+def _answer(mentor: AnyMentor, data: Mapping[str, Any]) -> Work:
+    """A mentor's answer to a batch, by its own settings."""
+    return lambda: mentor(data['inputs'], (), data['data_samples'])
 
 
 def measure(work: Mapping[str, Work], rounds: int, device: str = 'cpu') -> dict[str, list[float]]:
@@ -200,6 +248,10 @@ def summary(times: Times) -> dict[str, float]:
         found['with memory / student'] = ratio(times, 'classroom with memory', 'student')
     if 'distillation loss' in times:
         found['distillation loss / classroom'] = ratio(times, 'distillation loss', 'classroom')
+    for name in times:
+        if name.startswith('cheap '):
+            stock = 'mentor ' + name[len('cheap ') :].rpartition(': ')[0]
+            found[f'{name} / stock'] = ratio(times, name, stock)
     return found
 
 
@@ -227,6 +279,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=positive, default=16)
     parser.add_argument('--rounds', type=positive, default=30, help='turns (default 30)')
     parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--cheap',
+        action='append',
+        default=[],
+        metavar='SETTINGS',
+        help='time the mentors with such settings as well: fuse,channels_last or dtype=bfloat16;\n'
+        'may be given several times',
+    )
+    parser.add_argument(
+        '--weights', action='store_true', help="load the mentors' weights, for what --cheap moves"
+    )
     parser.add_argument('--json', action='store_true', help='all turns, for a program to read')
     return parser.parse_args(argv)
 
@@ -237,7 +300,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         cfg = Config.fromfile(args.config)
         with tempfile.TemporaryDirectory() as memory:
-            work = steps(cfg, args.batch_size, args.device, memory)
+            setting = (args.batch_size, args.device, memory, args.cheap, args.weights)
+            work = steps(cfg, *setting)
             times = measure(work, args.rounds, args.device)
             bytes_ = {} if args.device == 'cpu' else peaks(work)
     except (ValueError, FileNotFoundError) as error:
@@ -245,9 +309,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(dict(seconds=times, ratios=summary(times), peak_bytes=bytes_)))
         return 0
+    width = max(22, *map(len, times))
     for name, values in times.items():
         peak = f'{bytes_[name] / 1e6:10.1f} MB' if name in bytes_ else ''
-        print(f'{name:22s} {1000 * median(values):8.2f} ms{peak}')
+        print(f'{name:{width}s} {1000 * median(values):8.2f} ms{peak}')
     for name, value in summary(times).items():
         print(f'{name}: {value:.3f} (median of {args.rounds} turns)')
     one, all_of_them = (kept_for_backward(cfg, n) for n in (1, len(cfg.model.mentors)))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..functional import target_among
+from ..kinds import refuse_negative
 from ..structures import Lesson, Scores, Temperatures
 
 Truth = TypeVar('Truth')
@@ -129,6 +130,7 @@ class Consent(TypedDict, total=False):
     balance: Optional[float]
     balance_per: str
     conflict: str
+    fade: bool
 
 
 class DistillLoss(Part):
@@ -140,8 +142,8 @@ class DistillLoss(Part):
     Heterogeneous Classifiers (arXiv 1904.06062). So the classes that it does not know get no
     gradient from it. Losses are never shown them, and need not know of it.
 
-    What ``balance`` and ``conflict`` ask is done to the gradient at the student's output, whatever
-    the loss: see :mod:`classroomkd_mm.consent`. A derived loss that does not know them has neither.
+    What ``balance``, ``conflict`` and ``fade`` ask is done to the gradient at the student's output,
+    whatever the loss: see :mod:`classroomkd_mm.consent`. A loss that does not know them has none.
 
     Args:
         loss_weight: The paper's lambda.
@@ -152,9 +154,11 @@ class DistillLoss(Part):
             each process has its own. But samples with little to learn then get little of a lesson.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
+        fade: Whether what is left of a lesson shrinks evenly over the run, from all of it to
+            nothing: labels have the last word. It needs a runner, which knows how long the run is.
 
     Raises:
-        ValueError: For a balance that is not positive, or another word.
+        ValueError: For a weight below 0, a balance that is not positive, or another word.
 
     Attributes:
         sharpness: What turns a heatmap's values into natural logits for this loss. (A heatmap is
@@ -169,6 +173,7 @@ class DistillLoss(Part):
     balance: Optional[float] = None
     balance_per: str = 'batch'
     conflict: str = 'keep'
+    fade: bool = False
 
     def __init__(
         self,
@@ -176,12 +181,15 @@ class DistillLoss(Part):
         balance: Optional[float] = None,
         balance_per: str = 'batch',
         conflict: str = 'keep',
+        fade: bool = False,
     ) -> None:
         _check_consent(balance, balance_per, conflict)
+        refuse_negative('distill_loss', loss_weight=loss_weight)
         self.loss_weight = loss_weight
         self.balance = balance
         self.balance_per = balance_per
         self.conflict = conflict
+        self.fade = fade
 
     def forward(
         self,

@@ -2,17 +2,20 @@
 
 import copy
 import difflib
+import inspect
 from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..kinds import check_settings
 from ..registry import MODELS
 from ..structures import Lesson, Scores
 from .base import DistillLoss, Filter, Mentoring, Part, Scorer
 
 P = TypeVar('P', bound=Part)
 SAMPLES = 2  # of a rehearsal
+NOT_ITS_OWN = ('type', '_scope_')
 
 
 def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
@@ -24,7 +27,7 @@ def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
 
     Raises:
         TypeError: Where the setting is no ``dict(type=...)``, its class lacks what the contract
-            asks for, or does not take what is set.
+            asks for, or does not take what is set, see :func:`check_settings`.
         KeyError: Where its type is not registered.
         ValueError: Where it is another part.
     """
@@ -32,9 +35,12 @@ def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise TypeError(f'{setting}={cfg!r} must be a dict(type=...)')
     _check_registered(cfg['type'], setting)
+    kind = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    if inspect.isclass(kind) and issubclass(kind, contract):
+        check_settings(kind, {key: cfg[key] for key in cfg if key not in NOT_ITS_OWN}, setting)
     try:
         part = MODELS.build({'_scope_': 'classroomkd_mm', **cfg})
-    except TypeError as error:  # a setting that it does not know, a method that it lacks
+    except TypeError as error:  # another part's setting, a method that it lacks
         raise TypeError(f'{setting}: {error}') from error
     name = type(part).__name__
     if isinstance(part, Scorer) and not hasattr(part, 'truth'):

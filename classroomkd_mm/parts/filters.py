@@ -15,6 +15,7 @@ from ..functional import (
     ordinal_positions,
     sample_score,
 )
+from ..kinds import refuse_negative
 from ..registry import MODELS
 from ..structures import Lesson, Scores
 from .base import Filter
@@ -42,7 +43,7 @@ class KnowledgeFilter(Filter):
             (1 the worst member, 1 + M the best).
 
     Raises:
-        ValueError: For an unknown granularity or ranking.
+        ValueError: For an unknown granularity or ranking, or a negative number.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class KnowledgeFilter(Filter):
     ) -> None:
         _one_of('granularity', granularity, GRANULARITIES)
         _one_of('ranking', ranking, RANKINGS)
+        numbers = dict(min_score=min_score, task_bias=task_bias, decimals=decimals)
+        refuse_negative('knowledge_filter', **numbers)
         self.granularity = granularity
         self.strict = strict
         self.min_score = min_score
@@ -151,9 +154,13 @@ class UniformFilter(Filter):
     Args:
         weight: Each mentor's weight; 1 / M if None.
         task_weight: The task loss's weight.
+
+    Raises:
+        ValueError: For a negative weight.
     """
 
     def __init__(self, weight: Optional[float] = None, task_weight: float = 1.0) -> None:
+        refuse_negative('knowledge_filter', weight=weight, task_weight=task_weight)
         self.weight = weight
         self.task_weight: float = task_weight
 

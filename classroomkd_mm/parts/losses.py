@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..functional import dist_distill, dkd_distill, kl_distill, mse_distill
+from ..kinds import refuse_negative
 from ..registry import MODELS
 from ..structures import Lesson, Temperatures
 from .base import Consent, DistillLoss
@@ -26,10 +27,10 @@ class KLDistillLoss(DistillLoss):
             their softmax is almost flat and the temperature has no effect. 1 for classes.
         anchor: Weight of one more KL with the first mentor, at temperature 1 and whatever the
             filter says: 1 in the authors' homogeneous form.
-        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
+        **consent: ``balance``, ``conflict`` and what else :class:`DistillLoss` takes.
 
     Raises:
-        ValueError: If beta is not positive.
+        ValueError: If beta is not positive, or a weight negative.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class KLDistillLoss(DistillLoss):
         super().__init__(loss_weight, **consent)
         if beta <= 0:
             raise ValueError(f'distill_loss.beta={beta} is not positive')
+        refuse_negative('distill_loss', anchor=anchor)
         self.sharpness = beta
         self.anchor = anchor
 
@@ -93,6 +95,7 @@ class MSEDistillLoss(DistillLoss):
         balance: See :class:`DistillLoss`, as for the next two.
         balance_per: See there.
         conflict: See there.
+        fade: See there.
     """
 
     compares_values = True
@@ -117,11 +120,11 @@ class DKDDistillLoss(DistillLoss):
         alpha: Weight of the true class against all others.
         beta: Weight of the others among themselves.
         loss_weight: The paper's lambda.
-        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
+        **consent: ``balance``, ``conflict`` and what else :class:`DistillLoss` takes.
 
     Raises:
-        ValueError: When called for a task without a true class, or with two classes and
-            ``alpha=0``: there is only one other class, and nothing is left to compare.
+        ValueError: For a negative weight; when called for a task without a true class, or with
+            two classes and ``alpha=0``: there is only one other class, and nothing to compare.
     """
 
     def __init__(
@@ -132,6 +135,7 @@ class DKDDistillLoss(DistillLoss):
         **consent: 'Unpack[Consent]',
     ) -> None:
         super().__init__(loss_weight, **consent)
+        refuse_negative('distill_loss', alpha=alpha, beta=beta)
         self.alpha = alpha
         self.beta = beta
 
@@ -165,7 +169,10 @@ class DISTDistillLoss(DistillLoss):
         beta: Weight of the relation between the classes of a sample.
         gamma: Weight of the relation between the samples of a class.
         loss_weight: The paper's lambda.
-        **consent: ``balance``, ``balance_per`` and ``conflict`` of :class:`DistillLoss`.
+        **consent: ``balance``, ``conflict`` and what else :class:`DistillLoss` takes.
+
+    Raises:
+        ValueError: For a negative weight.
     """
 
     def __init__(
@@ -176,6 +183,7 @@ class DISTDistillLoss(DistillLoss):
         **consent: 'Unpack[Consent]',
     ) -> None:
         super().__init__(loss_weight, **consent)
+        refuse_negative('distill_loss', beta=beta, gamma=gamma)
         self.beta = beta
         self.gamma = gamma
 

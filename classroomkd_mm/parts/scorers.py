@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..functional import keypoint_pck, keypoint_similarity, true_class_probability
+from ..kinds import refuse_negative
 from ..registry import MODELS
 from ..structures import ClassTruth, PoseTruth, Scores
 from .base import Metainfo, Scorer
@@ -44,11 +45,15 @@ class OKSScorer(Scorer[PoseTruth]):
 
     Args:
         sigmas: Per-keypoint constants; the data set's own (from its metainfo) if None.
+
+    Raises:
+        ValueError: For a negative one.
     """
 
     truth = PoseTruth
 
     def __init__(self, sigmas: Optional[Sequence[float]] = None) -> None:
+        refuse_negative('scorer', sigmas=sigmas)
         self.sigmas = sigmas
 
     def forward(self, guesses: Tensor, truth: PoseTruth, metainfo: Metainfo) -> Scores:
@@ -87,7 +92,7 @@ class PCKScorer(Scorer[PoseTruth]):
             head size).
 
     Raises:
-        ValueError: For an unknown norm.
+        ValueError: For an unknown norm, or a negative share.
     """
 
     truth = PoseTruth
@@ -95,6 +100,7 @@ class PCKScorer(Scorer[PoseTruth]):
     def __init__(self, thr: float = 0.2, norm: str = 'bbox') -> None:
         if norm not in NORMS:
             raise ValueError(f'scorer.norm={norm!r} is unknown; choose one of {NORMS}')
+        refuse_negative('scorer', thr=thr)
         self.thr = thr
         self.norm = norm
 

@@ -32,6 +32,8 @@ runs = dict(
     project_keypoint_third=_taught(
         knowledge_filter__granularity='keypoint', distill_loss__balance=0.3,
         distill_loss__conflict='project'),
-    right_keypoint_third=_taught(
-        knowledge_filter__granularity='keypoint', knowledge_filter__min_score=0.8,
-        distill_loss__balance=0.3, distill_loss__conflict='project'))
+    fade=_taught(
+        distill_loss__balance=1.0, distill_loss__conflict='project', distill_loss__fade=True),
+    aver_fade=_taught(
+        **_everybody, distill_loss__balance=1.0, distill_loss__conflict='project',
+        distill_loss__fade=True))

@@ -85,6 +85,36 @@ def test_stock_inference_is_without_cheap_settings(config):
     assert norms
 
 
+def test_mentors_are_timed_by_cheap_settings_too(config, capsys):
+    cheap = ['fuse,channels_last', 'dtype=bfloat16']
+    flags = [flag for each in cheap for flag in ('--cheap', each)]
+    assert cost.main([config, '--batch-size', '2', '--rounds', '2', '--json', *flags]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    names = [f'cheap {name}: {each}' for each in cheap for name in ('large', 'medium', 'small')]
+    assert [name for name in found['seconds'] if name not in WORK] == names
+    assert list(found['ratios']) == [*RATIOS, *(f'{name} / stock' for name in names)]
+    last, stock = (found['seconds'][name] for name in (names[-1], 'mentor small'))
+    want = sum(a / b for a, b in zip(last, stock)) / 2
+    assert found['ratios'][f'{names[-1]} / stock'] == pytest.approx(want)
+
+
+def test_cheap_settings_are_those_of_a_mentor_whatever_the_config_has(demo_config, caplog):
+    cfg = demo_config('classroom')
+    cfg.model.mentors[0].update(channels_last=True, tolerance=1e-12)
+    made = cost.with_cheap(cfg, cost.parsed('fuse,dtype=bfloat16')).model.mentors
+    assert all(m.fuse is True and m.dtype == 'bfloat16' and 'channels_last' not in m for m in made)
+    assert cfg.model.mentors[0].channels_last  # a copy
+    with pytest.raises(ValueError, match='bfloat16, float16'):
+        cost.steps(cfg, 2, cheap=['dtype=int8'])
+    with pytest.raises(ValueError, match='did you mean fuse'):
+        cost.steps(cfg, 2, cheap=['fused'])
+
+
+def test_weights_are_loaded_where_it_is_asked(config, capsys):
+    with pytest.raises(SystemExit, match='nowhere.pth'):
+        cost.main([config, '--batch-size', '2', '--rounds', '1', '--weights'])
+
+
 def test_what_is_kept_for_backward_does_not_grow_with_mentors(demo_config):
     kept = [cost.kept_for_backward(demo_config('classroom'), mentors) for mentors in (1, 2, 6)]
     assert kept == [17 * 32 * 24 * 4] * 3

@@ -454,7 +454,7 @@ REFUSED = [
     ),
     ('scorer', dict(type='OKSScorer'), ValueError, '=OKSScorer does not fit .*; use PixelScorer'),
     # how it is spelt
-    ('mentoring', dict(type='EntropyMentoring', gian=2.0), TypeError, "mentoring: .*'gian'"),
+    ('mentoring', dict(type='EntropyMentoring', gian=2.0), TypeError, r'\.gian is .*mean gain\?'),
     (
         'knowledge_filter', dict(type='BestFliter'), KeyError,
         "knowledge_filter: type='BestFliter' .* did you mean BestFilter",

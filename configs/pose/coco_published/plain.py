@@ -1,0 +1,1 @@
+_base_ = ['../../_base_/coco_published.py']
