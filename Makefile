@@ -2,6 +2,7 @@
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 PIP_FLAGS ?=
+JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
 
 PINS := requirements.txt setup.py $(wildcard requirements/placeholders/*/setup.py)
@@ -27,7 +28,7 @@ demo: install ## three mentors, then the student alone, with AVER and with Class
 
 test: install lint ## all tests, and the examples in docstrings
 	$(VENV)/bin/python -m pytest --doctest-modules classroomkd_mm/functional
-	$(VENV)/bin/python -m pytest tests
+	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
 	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts tests/test_record.py \

@@ -22,4 +22,5 @@ setup(
     extras_require={
         'mmpose': ['mmengine>=0.10.3', 'mmcv>=2.0.1', 'mmpose>=1.3,<2'],
         'mmpretrain': ['mmengine>=0.10.3', 'mmcv>=2.0.1', 'mmpretrain>=1.2,<2'],
+        'benchmark': ['PyYAML', 'rich', 'statsmodels', 'submitit'],
     })

@@ -7,10 +7,12 @@ from typing import Optional
 
 # Each is a module with main(argv), whose docstring's first line says what it does.
 COMMANDS = {
+    'benchmark': 'benchmark.command',
     'cost': 'analysis.cost',
     'doctor': 'doctor',
     'extract': 'analysis.extract',
     'remember': 'analysis.remember',
+    'sweep': 'analysis.sweep',
 }
 USAGE = 'usage: python -m classroomkd_mm COMMAND [...]; COMMAND --help tells its arguments\n'
 

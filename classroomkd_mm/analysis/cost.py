@@ -15,6 +15,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -32,7 +33,13 @@ from .check import Dataset, build_classroom, first_samples, positive, training_s
 EXAMPLE = """examples:
   python -m classroomkd_mm cost configs/demo/classroom.py
   python -m classroomkd_mm cost CONFIG --batch-size 8 --json
+  python -m classroomkd_mm cost CONFIG --plot whole_runs.png
   python -m classroomkd_mm cost CONFIG --weights --cheap fuse --cheap fuse,dtype=bfloat16"""
+LONGEST = 420  # epochs that are drawn: RTMPose's
+DRAWN_VIEWS = (16, 8, 2)
+# Of Okabe and Ito's colours that the colour-blind tell apart; the lines differ as well.
+COLOURS = ('#D55E00', '#0072B2', '#009E73', '#CC79A7')
+LINES = ('-', '--', '-.', ':')
 WARM_UP = 3  # turns that are not counted: they fill caches
 ANY = 1e9  # a tolerance: it is told how far outputs move, and nothing is refused
 
@@ -255,6 +262,49 @@ def summary(times: Times) -> dict[str, float]:
     return found
 
 
+def whole_run(live: float, kept: float, epochs: int, views: float = inf) -> float:
+    """What a run costs, in runs of the student alone: each view's answers are asked for once.
+
+    Args:
+        live: A step with mentors, in the student's steps.
+        kept: A step with remembered answers, likewise.
+        epochs: How many.
+        views: Of each sample; infinitely many where nothing is kept.
+
+    Example:
+        >>> whole_run(live=6.0, kept=1.0, epochs=100, views=8)
+        1.4
+    """
+    asked = min(epochs, views)
+    return (asked * live + (epochs - asked) * kept) / epochs
+
+
+def draw_whole_runs(found: Mapping[str, float], path: str) -> None:
+    """Draw what runs of so many epochs cost with so many views.
+
+    Args:
+        found: The ratios, see :func:`summary`.
+        path: The picture's file; its ending says which kind.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    live, kept = found['classroom / student'], found['with memory / student']
+    figure, axes = pyplot.subplots(figsize=(6, 3.6), layout='constrained')
+    epochs = range(1, LONGEST + 1)
+    for i, views in enumerate((inf, *DRAWN_VIEWS)):
+        label = 'mentors asked every time' if views == inf else f'{views:g} views, remembered'
+        costs = [whole_run(live, kept, each, views) for each in epochs]
+        axes.plot(epochs, costs, label=label, color=COLOURS[i], linestyle=LINES[i])
+    axes.axhline(1, color='black', linewidth=0.8, label='student alone')
+    axes.set(xscale='log', ylim=(0, None), xlabel='epochs', ylabel='runs of the student alone')
+    axes.legend()
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
 def peaks(work: Mapping[str, Work]) -> dict[str, int]:
     """Bytes of GPU memory that each piece of work takes at most, beside what is there already."""
     found = {}
@@ -290,6 +340,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--weights', action='store_true', help="load the mentors' weights, for what --cheap moves"
     )
+    parser.add_argument('--plot', metavar='FILE', help='draw what whole runs cost, by their views')
     parser.add_argument('--json', action='store_true', help='all turns, for a program to read')
     return parser.parse_args(argv)
 
@@ -306,6 +357,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             bytes_ = {} if args.device == 'cpu' else peaks(work)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
+    if args.plot:
+        draw_whole_runs(summary(times), args.plot)
     if args.json:
         print(json.dumps(dict(seconds=times, ratios=summary(times), peak_bytes=bytes_)))
         return 0

@@ -8,67 +8,26 @@ runs are not repeated.
 """
 
 import argparse
-import copy
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Optional
 
-from mmengine.config import Config
-from scipy.stats import t as student_t
-
-from ..runs import with_mentor_folder
+from ..benchmark.configs import run_config
+from ..benchmark.runs import Busy, complete, last_evaluation
+from ..benchmark.statistics import half_width
+from ..benchmark.study_file import Run, Study, read_study
+from ..benchmark.table import difference
 from .tables import markdown
 
+__all__ = ['Run', 'Study', 'half_width', 'last_evaluation', 'read_study', 'run_config']
 EXAMPLES = """examples:
   python tools/study.py configs/study/synthetic_pose.py --seeds 5     # every run, on the test split
   python tools/study.py STUDY --split val --seeds 1 --only aver \\
       --set model.distill_loss.beta 3 10 30                            # choose a setting, on val"""
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Run:
-    """A config and the settings that a study changes in it, by their dotted names."""
-
-    config: str
-    options: Mapping[str, object] = field(default_factory=dict)
-
-    def changed(self, options: Mapping[str, object]) -> 'Run':
-        """The run with more settings changed; they win over its own."""
-        return Run(self.config, {**self.options, **options})
-
-
-@dataclass(frozen=True)
-class Study:
-    """Runs by name, the metric of their last evaluation, and the run to compare the others with."""
-
-    metric: str
-    runs: Mapping[str, Run]
-    reference: Optional[str] = None
-
-
-def read_study(path: str) -> Study:
-    """The study in a config file; each run has the options that all of them share.
-
-    Raises:
-        ValueError: Where the file has no metric or no runs.
-    """
-    cfg = Config.fromfile(path)
-    if not cfg.get('metric') or not cfg.get('runs'):
-        raise ValueError(f'{path}: a study has metric and runs; got {sorted(cfg)}')
-    shared = cfg.get('options', {})
-    runs = {
-        name: Run(run['config'], shared).changed(run.get('options', {}))
-        for name, run in cfg.runs.items()
-    }
-    return Study(cfg.metric, runs, cfg.get('reference'))
+DIGITS = 4
 
 
 def choose(runs: Mapping[str, Run], names: Optional[Sequence[str]]) -> dict[str, Run]:
@@ -113,78 +72,17 @@ def parse_value(text: str) -> object:
         return text
 
 
-def run_config(run: Run, seed: int, split: str) -> Config:
-    """The run's whole config; it evaluates once, at the end, on the split that is asked for.
-
-    Raises:
-        ValueError: Where the run does not train by epochs.
-    """
-    cfg = with_mentor_folder(Config.fromfile(run.config))
-    # A copy: merging takes `_delete_` out of the options, which the next seed needs as well.
-    cfg.merge_from_dict({**copy.deepcopy(dict(run.options)), 'randomness.seed': seed})
-    if 'max_epochs' not in cfg.train_cfg:
-        raise ValueError(f'{run.config}: train_cfg has no max_epochs; a study trains by epochs')
-    cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
-    if split == 'test':
-        cfg.val_dataloader, cfg.val_evaluator = cfg.test_dataloader, cfg.test_evaluator
-    return cfg
-
-
 def measure(run: Run, seed: int, split: str, metric: str, folder: Path) -> float:
     """Train and evaluate a run unless it is done; its metric.
 
     Raises:
+        Busy: Where another process trains it.
         ValueError: Where the folder holds a run of other settings, or the evaluator does not report
             the metric.
         RuntimeError: Where the training fails.
     """
-    # Beside the folder: the runner writes a copy with its own work dir and launcher into it.
-    result, config = folder / 'metrics.json', folder.with_name(f'{folder.name}.py')
-    cfg = run_config(run, seed, split)
-    if config.is_file() and config.read_text() != cfg.pretty_text:
-        raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
-    if not result.is_file():
-        if (folder / f'epoch_{cfg.train_cfg.max_epochs}.pth').is_file():
-            shutil.rmtree(folder)  # killed between its last checkpoint and its evaluation
-        folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(cfg.pretty_text)
-        _train(config, folder)
-        result.write_text(json.dumps(last_evaluation(folder, metric)))
-        # A study has many runs and can repeat any of them by its seed: checkpoints are not kept.
-        for checkpoint in folder.glob('epoch_*.pth'):
-            checkpoint.unlink()
-    return float(json.loads(result.read_text())[metric])
-
-
-def last_evaluation(folder: Path, metric: str) -> dict[str, float]:
-    """The last record with the metric in MMEngine's scalars files.
-
-    Raises:
-        ValueError: Where the evaluator does not report the metric.
-    """
-    lines = [
-        line
-        for path in sorted(folder.glob('*/vis_data/scalars.json'))
-        for line in path.read_text().splitlines()
-    ]
-    records = [record for record in map(json.loads, lines) if metric in record]
-    if not records:
-        raise ValueError(f"the study's metric={metric!r} is not reported in {folder}")
-    return records[-1]
-
-
-def _train(config: Path, folder: Path) -> None:
-    log = folder / 'train.log'
-    command = ['tools/train.py', str(config), '--work-dir', str(folder), '--resume']
-    with log.open('w') as file:
-        done = subprocess.run(
-            [sys.executable, *command],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ, OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1')),
-        )
-    if done.returncode:
-        raise RuntimeError(f'training failed, see {log}:\n{log.read_text()[-2000:]}')
+    facts = dict(seed=seed, metric=metric, config=run.config, split=split, checkpoint='last')
+    return complete(run_config(run, seed, split), folder, metric, facts=facts)
 
 
 def run_study(study: Study, seeds: int, split: str, root: Path) -> dict[str, list[float]]:
@@ -226,30 +124,10 @@ def summarise(
     rows = [['run', 'seeds', 'mean', 'sd', f'difference to {reference}', '95 % interval']]
     for name, values in results.items():
         deviation = f'{stdev(values):.4f}' if len(values) > 1 else '-'
-        compared = ['-', '-']
-        if base is not None and name != reference:
-            compared = _paired([a - b for a, b in zip(values, base)])
+        gaps = [a - b for a, b in zip(values, base or ())] if name != reference else []
+        compared = difference(gaps, 't', DIGITS)
         rows.append([name, str(len(values)), f'{mean(values):.4f}', deviation, *compared])
     return rows
-
-
-def _paired(gaps: Sequence[float]) -> list[str]:
-    middle = mean(gaps)
-    if len(gaps) < 2:
-        return [f'{middle:+.4f}', '-']
-    half = half_width(gaps)
-    return [f'{middle:+.4f}', f'[{middle - half:+.4f}, {middle + half:+.4f}]']
-
-
-def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
-    """Half the confidence interval of a mean, ``t sd / sqrt(n)``, by Student's t.
-
-    Args:
-        values: At least two samples.
-        confidence: Of the two-sided interval.
-    """
-    quantile = student_t.ppf((1 + confidence) / 2, len(values) - 1)
-    return float(quantile) * stdev(values) / len(values) ** 0.5
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -285,7 +163,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         runs = variants(choose(study.runs, args.only), args.set)
         study = replace(study, runs=runs, metric=args.metric or study.metric)
         table = summarise(run_study(study, args.seeds, args.split, root), study.reference)
-    except (ValueError, RuntimeError, FileNotFoundError) as error:
+    except (ValueError, RuntimeError, FileNotFoundError, Busy) as error:
         raise SystemExit(str(error)) from error
     lines = markdown(table, numeric=True)
     (root / 'table.md').write_text(lines + '\n')

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -108,6 +109,18 @@ def test_cheap_settings_are_those_of_a_mentor_whatever_the_config_has(demo_confi
         cost.steps(cfg, 2, cheap=['dtype=int8'])
     with pytest.raises(ValueError, match='did you mean fuse'):
         cost.steps(cfg, 2, cheap=['fused'])
+
+
+def test_whole_runs_are_drawn(config, tmp_path, capsys):
+    flags = ['--batch-size', '2', '--rounds', '1', '--plot', str(tmp_path / 'runs.png')]
+    assert cost.main([config, *flags]) == 0
+    assert plt.imread(tmp_path / 'runs.png').std() > 0.01
+
+
+@pytest.mark.parametrize('epochs, views', [(1, 8), (8, 8), (9, 8), (100, 1), (100, float('inf'))])
+def test_a_whole_run_is_the_sum_of_its_epochs(epochs, views):
+    want = sum(6.4 if epoch < views else 1.03 for epoch in range(epochs)) / epochs
+    assert cost.whole_run(6.4, 1.03, epochs, views) == pytest.approx(want)
 
 
 def test_weights_are_loaded_where_it_is_asked(config, capsys):

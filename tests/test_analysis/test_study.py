@@ -11,17 +11,18 @@ import pytest
 
 from classroomkd_mm.analysis import study
 from classroomkd_mm.analysis.study import Run
+from classroomkd_mm.benchmark import runs
 from classroomkd_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_variant_of_every_study_differs_as_it_says():
-    runs = study.read_study(str(ROOT / 'configs/study/synthetic_pose.py')).runs
+    named = study.read_study(str(ROOT / 'configs/study/synthetic_pose.py')).runs
     for _ in range(2):  # building a config must not use up the study's options
         models = {
             name: study.run_config(replace(run, config=str(ROOT / run.config)), 7, 'val').model
-            for name, run in runs.items()
+            for name, run in named.items()
         }
         assert len(models['kd_best'].mentors) == 1 and len(models['aver'].mentors) == 3
         assert models['classroom_keypoint'].knowledge_filter.granularity == 'keypoint'
@@ -168,7 +169,7 @@ def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
     study.main([*command, '1'])
     table = (tmp_path / 'w/test/table.md').read_text()
     assert '| alone | 1 |' in table
-    monkeypatch.setattr(study, '_train', lambda *_: pytest.fail('trained once more'))
+    monkeypatch.setattr(runs, 'train', lambda *_: pytest.fail('trained once more'))
     study.main([*command, '1'])
     assert (tmp_path / 'w/test/table.md').read_text() == table
     cfg.optim_wrapper.optimizer.lr = 1.0
@@ -181,7 +182,7 @@ def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):
     run = Run(str(ROOT / 'configs/demo/alone.py'))
     folder, trained = tmp_path / 'run', []
 
-    def train(config, folder):
+    def train(config, folder, *_):
         assert not (folder / 'epoch_12.pth').exists()  # else --resume would find nothing to do
         trained.append(config)
         (folder / 'epoch_12.pth').touch()
@@ -190,7 +191,7 @@ def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):
         (folder / 't/vis_data').mkdir(parents=True)
         (folder / 't/vis_data/scalars.json').write_text('{"coco/AP": 0.5}\n')
 
-    monkeypatch.setattr(study, '_train', train)
+    monkeypatch.setattr(runs, 'train', train)
     with pytest.raises(KeyboardInterrupt):
         study.measure(run, 0, 'val', 'coco/AP', folder)
     for _ in range(2):

@@ -1,0 +1,76 @@
+"""What stands in the way of a benchmark's runs, found before the first of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..registry import MODELS
+from ..runs import is_classroom
+from .dumped import differences, figures_of, read_dumped
+from .jobs import DONE, Job
+from .spec import PARTS, Benchmark
+
+FREE = ('randomness', 'evaluation')
+
+
+def unready(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
+    """What must be there and is not, a sentence each."""
+    if any(job.stand_in for job in jobs.values()):
+        return []
+    return [
+        f'missing: {path} ({bench.path} needs it)' for path in bench.data if not Path(path).exists()
+    ]
+
+
+def faults(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
+    """Why runs cannot be run, a sentence each: configs, mentors, parts, checkpoints, metrics."""
+    made = {str(job.weights) for job in jobs.values() if job.makes}
+    found: dict[str, None] = {}
+    for name, job in jobs.items():
+        try:
+            cfg = job.config()
+        except (ValueError, KeyError, OSError, TypeError) as error:
+            found[f'{name}: {error}'] = None
+            continue
+        for fault in (*_of_model(cfg, made, bench.data), *_of_first(job)):
+            found[f'{job.row or name}{job.column and ", " + job.column}: {fault}'] = None
+    return list(found)
+
+
+def _of_model(cfg: Config, made: set[str], data: tuple[str, ...]) -> Iterator[str]:
+    if not is_classroom(cfg.model):
+        return
+    for mentor in cfg.model.get('mentors') or ():
+        yield from _of_mentor(mentor, made, data)
+    for part in PARTS:
+        kind = (cfg.model.get(part) or {}).get('type')
+        if kind is not None and MODELS.get(str(kind)) is None:
+            yield f'{part}: type={kind!r} is not registered'
+
+
+def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: tuple[str, ...]) -> Iterator[str]:
+    """A mentor's config and weights that are nowhere, and that no run of the benchmark makes."""
+    for key in ('config', 'checkpoint'):
+        path = mentor.get(key)
+        if path is None or '://' in str(path) or '::' in str(path) or str(path) in made:
+            continue
+        needed = any(str(path).startswith(each) for each in data)  # told of by unready
+        if not needed and not Path(str(path)).is_file():
+            yield f'mentor {mentor.get("name")}: {key} {path} is not there, and no run makes it'
+
+
+def _of_first(job: Job) -> Iterator[str]:
+    """Weights that are there already, but were trained with another config."""
+    if not job.makes or job.state() != DONE or job.stand_in:
+        return
+    for path in job.folder.glob(f'{Path(job.run.config).stem}.py'):
+        ours, theirs = (
+            {key: value for key, value in figures_of(cfg).items() if key not in FREE}
+            for cfg in (job.config().to_dict(), read_dumped(path))
+        )
+        for said in list(differences(ours, theirs))[:1]:
+            yield f'{job.weights} was trained with another config: {said}'

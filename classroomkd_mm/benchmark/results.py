@@ -1,0 +1,173 @@
+"""What a benchmark's runs gave, read from their work dirs and reckoned anew from their logs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .configs import choices, is_written
+from .dumped import differences, figures_of, read_dumped
+from .jobs import BROKEN, DONE, Job
+from .record import FAILED, METRICS, RUN, read
+from .runs import evaluations
+from .spec import Benchmark
+
+NO_COMMIT = 'no known commit'
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A run's figure, and where it is from.
+
+    Attributes:
+        value: Of the metric.
+        seed: The run's.
+        config: Its whole config's file.
+        log: Its log.
+        commits: That it ran with.
+        seconds: That it took, None where that is not known.
+        elsewhere: The work dir that it was gathered from; empty for one of this benchmark's runs.
+    """
+
+    value: float
+    seed: int
+    config: Path
+    log: Path
+    commits: tuple[str, ...] = ()
+    seconds: float | None = None
+    elsewhere: str = ''
+
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a table is made of.
+
+    Attributes:
+        figures: By row and column, and seed.
+        missing: Why a run has none, by its name.
+        mentors: Figures of those that were trained first, where their logs have any.
+        rehearsal: Whether these are figures of stand-in data.
+    """
+
+    figures: Mapping[Place, Mapping[int, Figure]]
+    missing: Mapping[str, str]
+    mentors: Mapping[str, float]
+    rehearsal: bool = False
+
+    def values(self, row: str, column: str) -> dict[int, float]:
+        """A cell's figures by seed."""
+        return {seed: figure.value for seed, figure in self.figures.get((row, column), {}).items()}
+
+    def commits(self) -> Counter[str]:
+        """How many runs each commit made."""
+        return Counter(
+            commit
+            for cell in self.figures.values()
+            for figure in cell.values()
+            for commit in figure.commits or (NO_COMMIT,)
+        )
+
+
+def gather(bench: Benchmark, jobs: Mapping[str, Job]) -> Results:
+    """What is there of a benchmark.
+
+    Args:
+        bench: It.
+        jobs: All its runs.
+    """
+    figures: dict[Place, dict[int, Figure]] = {}
+    missing, mentors = {}, {}
+    for name, job in jobs.items():
+        if job.makes:
+            found = evaluations(job.folder, bench.metric)
+            if found and job.state() == DONE:
+                mentors[name.removeprefix('mentor ')] = found[-1][bench.metric]
+            continue
+        why = missing_because(job)
+        if why:
+            missing[name] = why
+        else:
+            figures.setdefault((job.row, job.column), {})[job.seed or 0] = _figure(job)
+    rehearsal = any(job.stand_in is not None for job in jobs.values())
+    return Results(figures, missing, mentors, rehearsal)
+
+
+def _figure(job: Job) -> Figure:
+    said = read(job.folder / RUN)
+    seconds = said.get('seconds')
+    return Figure(
+        value=float(json.loads((job.folder / METRICS).read_text())[job.metric]),
+        seed=job.seed or 0,
+        config=job.folder.with_name(f'{job.folder.name}.py'),
+        log=job.folder / 'train.log',
+        commits=tuple(said.get('commits') or ()),  # type: ignore[arg-type]
+        seconds=None if seconds is None else float(str(seconds)),
+        elsewhere=str(said.get('from', '')),
+    )
+
+
+def missing_because(job: Job) -> str:
+    """Why a run has no figure for the table; empty where it has one."""
+    state = job.state()
+    if state == BROKEN:
+        return f'failed: {read(job.folder / FAILED).get("error")}'
+    if state != DONE:
+        return {'to do': 'not run', 'begun': 'begun, not ended'}[state]
+    return other_settings(job) or _chosen(job)
+
+
+def other_settings(job: Job) -> str:
+    """How a work dir's run differs from the benchmark's, in words; empty where it does not."""
+    config = job.folder.with_name(f'{job.folder.name}.py')
+    if not config.is_file():
+        return f'{job.folder} has no config beside it'
+    if 'from' in read(job.folder / RUN):
+        ours = figures_of(job.config(), job.split)
+        found = list(differences(ours, figures_of(read_dumped(config), _split(job))))
+        return f'another config: {found[0]}' if found else ''
+    return '' if is_written(job.config(), config) else f'{job.folder} holds a run of other settings'
+
+
+def _split(job: Job) -> str:
+    """The split that a gathered run's own config evaluates with."""
+    return 'test' if job.quoted == 'best, test' else 'val'
+
+
+def _chosen(job: Job) -> str:
+    """What the run chose by the split that its figure is of."""
+    if 'from' in read(job.folder / RUN):
+        cfg = read_dumped(job.folder.with_name(f'{job.folder.name}.py'))
+        return '; '.join(choices(cfg, job.split, job.checkpoint))
+    return '; '.join(choices(job.config(), job.split, job.checkpoint, mentors=False))
+
+
+def reckoned(job: Job) -> float | None:
+    """A run's figure anew from its own logs; None where they do not have it."""
+    if job.quoted == 'best, test':
+        value = read(job.folder / 'best.json').get(job.metric)
+        return None if value is None else float(str(value))
+    found = [one[job.metric] for one in evaluations(job.folder, job.metric)]
+    if not found:
+        return None
+    return max(found) if job.checkpoint == 'best' else found[-1]
+
+
+def untrue(jobs: Mapping[str, Job]) -> list[str]:
+    """Figures that their runs' logs do not bear out, a sentence each."""
+    found = []
+    for name, job in jobs.items():
+        if job.makes or missing_because(job):
+            continue
+        kept, anew = _figure(job).value, reckoned(job)
+        if anew is None:
+            found.append(f'{name}: {kept} has no log in {job.folder}')
+        elif not math.isclose(kept, anew, rel_tol=1e-9, abs_tol=1e-12):
+            found.append(f'{name}: {METRICS} says {kept}, the log {anew}')
+    return found

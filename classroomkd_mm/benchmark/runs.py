@@ -1,0 +1,272 @@
+"""One run: trained as a user would train it, evaluated, its figure kept, never done twice."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .configs import as_text, is_written
+from .record import METRICS, begin, ended, write
+
+TAIL = 2000  # characters of a failed run's log that its error repeats
+
+
+_started: set[subprocess.Popen[bytes]] = set()
+
+
+class Busy(Exception):
+    """Another process is at this run."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run's processes are started.
+
+    Attributes:
+        processes: How many, a GPU each.
+        environment: Variables that they get beside this process's, of the GPUs that are theirs.
+        lock: A file descriptor that they inherit: while they live the run is locked, even where
+            this process was killed.
+    """
+
+    processes: int = 1
+    environment: Mapping[str, str] | None = None
+    lock: int | None = None
+
+    def command(self, tool: Sequence[str]) -> list[str]:
+        """The command line of a tool and its arguments."""
+        if self.processes == 1:
+            return [sys.executable, *tool]
+        started = ['torch.distributed.run', '--standalone', f'--nproc_per_node={self.processes}']
+        return [sys.executable, '-m', *started, *tool, '--launcher', 'pytorch']
+
+
+def complete(
+    cfg: Config,
+    folder: Path,
+    metric: str,
+    quoted: str = 'last',
+    facts: Mapping[str, object] | None = None,
+    keep: bool = False,
+    how: How | None = None,
+) -> float:
+    """Train and evaluate a run unless it is done; its figure.
+
+    Args:
+        cfg: Its whole config, of :func:`~.configs.run_config` or :func:`~.configs.best_config`.
+        folder: Its work dir; the config is written beside it.
+        metric: Of the evaluation.
+        quoted: ``last``; ``best`` of the evaluations; or ``best, test``: the best checkpoint by
+            these, evaluated on the test split.
+        facts: What is kept of the run beside its figure.
+        keep: Whether checkpoints stay.
+        how: How its processes are started.
+
+    Raises:
+        Busy: Where another process trains it.
+        ValueError: Where the folder holds a run of other settings, or the evaluator does not report
+            the metric.
+        RuntimeError: Where the training fails.
+    """
+    # Beside the folder: the runner writes a copy with its own work dir and launcher into it.
+    config = folder.with_name(f'{folder.name}.py')
+    refuse_other(cfg, config, folder)
+    if not (folder / METRICS).is_file():
+        with only_process(folder) as lock:
+            started = time.time()
+            if _unevaluated(cfg, folder, metric):
+                shutil.rmtree(folder)  # killed between its last checkpoint and its evaluation
+            folder.mkdir(parents=True, exist_ok=True)
+            config.write_text(as_text(cfg))
+            begin(folder, facts or {})
+            how = replace(how or How(), lock=lock)
+            train(config, folder, how)
+            figures = evaluation(folder, metric, quoted, how)
+            write(folder / METRICS, figures)
+            ended(folder, started)
+        # A run can be repeated by its seed: checkpoints are kept where that is asked for.
+        for path in [] if keep else [*folder.glob('epoch_*.pth'), *folder.glob('best_*.pth')]:
+            path.unlink()
+    return float(json.loads((folder / METRICS).read_text())[metric])
+
+
+def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
+    """Refuse a folder with another run in it.
+
+    Raises:
+        ValueError: Where the config beside it is another one.
+    """
+    if config.is_file() and not is_written(cfg, config):
+        raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
+
+
+def _unevaluated(cfg: Config, folder: Path, metric: str) -> bool:
+    """Whether a run has its last checkpoint, and died before the evaluation that belongs to it."""
+    last = int(cfg.train_cfg.max_epochs)
+    there = (folder / f'epoch_{last}.pth').is_file()
+    return there and not [one for one in evaluations(folder, metric) if one.get('step') == last]
+
+
+def evaluation(
+    folder: Path,
+    metric: str,
+    quoted: str,
+    how: How | None = None,
+) -> dict[str, float]:
+    """The figures of the checkpoint that is quoted.
+
+    Raises:
+        ValueError: Where the evaluator does not report the metric.
+        RuntimeError: Where an evaluation of the best checkpoint fails.
+    """
+    if quoted != 'best, test':
+        last = last_evaluation(folder, metric)
+        every = evaluations(folder, metric)
+        return last if quoted == 'last' else max(every, key=lambda record: record[metric])
+    best = sorted(folder.glob('best_*.pth'), key=os.path.getmtime)
+    if not best:
+        raise ValueError(f'{folder} has no best_*.pth: the run kept no best checkpoint')
+    out = folder / 'best.json'
+    test(folder.with_name(f'{folder.name}.py'), best[-1], out, how)
+    figures = json.loads(out.read_text())
+    if metric not in figures:
+        raise ValueError(f"the study's metric={metric!r} is not reported in {out}")
+    return dict(figures)
+
+
+def evaluations(folder: Path, metric: str) -> list[dict[str, float]]:
+    """All records with the metric in MMEngine's scalars files, oldest first."""
+    lines = [
+        line
+        for path in sorted(folder.glob('*/vis_data/scalars.json'))
+        for line in path.read_text().splitlines()
+    ]
+    return [record for record in map(_record, lines) if metric in record]
+
+
+def _record(line: str) -> dict[str, float]:
+    try:
+        return dict(json.loads(line))
+    except json.JSONDecodeError:  # a run was killed while it wrote it
+        return {}
+
+
+def last_evaluation(folder: Path, metric: str) -> dict[str, float]:
+    """The last record with the metric in MMEngine's scalars files.
+
+    Raises:
+        ValueError: Where the evaluator does not report the metric.
+    """
+    records = evaluations(folder, metric)
+    if not records:
+        raise ValueError(f"the study's metric={metric!r} is not reported in {folder}")
+    return records[-1]
+
+
+def train(config: Path, folder: Path, how: How | None = None) -> None:
+    """Train a config, or go on with it.
+
+    Raises:
+        RuntimeError: Where that fails.
+    """
+    command = ['tools/train.py', str(config), '--work-dir', str(folder), '--resume']
+    call(command, folder / 'train.log', 'training failed', how)
+
+
+def test(config: Path, checkpoint: Path, out: Path, how: How | None = None) -> None:
+    """Evaluate a checkpoint on the test split.
+
+    Raises:
+        RuntimeError: Where that fails.
+    """
+    command = ['tools/test.py', str(config), str(checkpoint), '--work-dir', str(out.parent)]
+    call([*command, '--out', str(out)], out.with_name('test.log'), 'evaluation failed', how)
+
+
+def call(command: Sequence[str], log: Path, what: str, how: How | None = None) -> None:
+    """Run one of this project's tools; whatever ends this process's waiting ends it, too.
+
+    Args:
+        command: The tool and its arguments.
+        log: File for what it prints.
+        what: What an error begins with.
+        how: How it is started.
+
+    Raises:
+        RuntimeError: Where it fails, with the end of its log.
+    """
+    how = how or How()
+    with log.open('w') as file:
+        process = subprocess.Popen(
+            how.command(command),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={'OMP_NUM_THREADS': '1', **os.environ, **(how.environment or {})},
+            pass_fds=() if how.lock is None else (how.lock,),
+            start_new_session=True,  # Ctrl-C is this process's to hear
+        )
+        _started.add(process)
+        try:
+            code = process.wait()
+        finally:
+            stop(process)
+            _started.discard(process)
+    if code:
+        raise RuntimeError(f'{what}, see {log}:\n{log.read_text()[-TAIL:]}')
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def stop_all() -> None:
+    """End all that this process started."""
+    for process in list(_started):
+        stop(process)
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[int]:
+    """Hold a run's lock; the file descriptor that holds it.
+
+    The lock is the system's: it goes with the last process that holds the descriptor, so that none
+    is left behind by a kill.
+
+    Raises:
+        Busy: Where another process holds it.
+    """
+    path = folder.with_name(f'{folder.name}.lock')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(f'{folder}: another process is at it') from error
+        yield file.fileno()
+
+
+def last_line(error: str) -> str:
+    """The line of an error that says what happened: the last that is no frame of a traceback."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    told = [line for line in lines if not re.match(r'(File ".*", line|\[rank|[\^~]+$)', line)]
+    return (told or lines or ['no message'])[-1]

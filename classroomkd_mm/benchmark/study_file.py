@@ -1,0 +1,58 @@
+"""Runs by name, as a study file lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mmengine.config import Config
+
+Lesson = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config and the settings that a study changes in it, by their dotted names.
+
+    Attributes:
+        config: The file.
+        options: What is changed, after the mentors were added.
+        mentors: Entries of the mentors that teach the config's model, which is then the student; a
+            config that is a classroom already has its own.
+        lesson: The classroom's other parts.
+    """
+
+    config: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    mentors: Sequence[Mapping[str, object]] = ()
+    lesson: Lesson = field(default_factory=dict)
+
+    def changed(self, options: Mapping[str, object]) -> Run:
+        """The run with more settings changed; they win over its own."""
+        return Run(self.config, {**self.options, **options}, self.mentors, self.lesson)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs by name, the metric of their last evaluation, and the run to compare the others with."""
+
+    metric: str
+    runs: Mapping[str, Run]
+    reference: str | None = None
+
+
+def read_study(path: str) -> Study:
+    """The study in a config file; each run has the options that all of them share.
+
+    Raises:
+        ValueError: Where the file has no metric or no runs.
+    """
+    cfg = Config.fromfile(path)
+    if not cfg.get('metric') or not cfg.get('runs'):
+        raise ValueError(f'{path}: a study has metric and runs; got {sorted(cfg)}')
+    shared = cfg.get('options', {})
+    runs = {
+        name: Run(run['config'], shared).changed(run.get('options', {}))
+        for name, run in cfg.runs.items()
+    }
+    return Study(cfg.metric, runs, cfg.get('reference'))

@@ -1,0 +1,286 @@
+"""How a benchmark is run: order, failures, kills, two at once, and through submitit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from classroomkd_mm.benchmark import runs
+from classroomkd_mm.benchmark.cluster import Task, arrays, outcome_of, run_submitit
+from classroomkd_mm.benchmark.command import main
+from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Place, benchmark_jobs, execute
+from classroomkd_mm.benchmark.local import run_local, slots_for
+from classroomkd_mm.benchmark.spec import read_benchmark
+
+ROOT = Path(__file__).parents[2]
+KD = 'kd, small, seed 0'
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    """Without seconds of waiting."""
+    monkeypatch.setattr('classroomkd_mm.benchmark.local.WAIT', 0.05)
+    monkeypatch.setattr('classroomkd_mm.benchmark.cluster.POLL', 0.05)
+
+
+@pytest.fixture
+def jobs(toy):
+    return benchmark_jobs(read_benchmark(toy.file()), Place(toy.root))
+
+
+def kd_row(**options):
+    """The toy's row that waits for the mentor, with other settings."""
+    return dict(mentors='all', options=options)
+
+
+def test_all_is_run_in_order_once_and_the_same_command_has_nothing_to_do(toy, capsys):
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    trained = toy.trained()
+    assert len(trained) == 5 and trained.index('work_dirs/big') < trained.index('kd/small/seed_0')
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    assert toy.trained() == trained and '5 runs: 0 done now, 0 failed' in capsys.readouterr().out
+    said = json.loads((toy.root / 'kd/small/seed_1/run.json').read_text())
+    assert said['seed'] == 1 and said['row'] == 'kd' and said['seconds'] > 0
+    assert not list(toy.root.glob('**/*.pth')) and Path('work_dirs/big/epoch_2.pth').is_file()
+
+
+def test_checkpoints_stay_where_that_is_asked_for(toy):
+    assert main(['run', toy.file(keep_checkpoints=True), '--work-dir', 'w', '--rows', 'alone']) == 0
+    assert len(list(toy.root.glob('**/*.pth'))) == 2
+
+
+def test_a_failed_run_is_reported_and_stops_only_those_that_wait_for_it(toy, capsys):
+    toy.config('big.py', 'broken=True\n')
+    assert main(['run', toy.file(), '--work-dir', 'w', '--workers', '2']) == 1
+    told = capsys.readouterr().out
+    assert 'mentor big: RuntimeError: the loss is not finite (work_dirs/big)' in told
+    assert f'{KD}: not run: it waits for mentor big, which failed' in told
+    assert '5 runs: 2 done now, 3 failed' in told
+    assert sorted(toy.trained()) == ['alone/small/seed_0', 'alone/small/seed_1', 'work_dirs/big']
+    assert main(['plan', toy.file(), '--work-dir', 'w']) == 0
+    assert 'mentor big' in (told := capsys.readouterr().out) and 'failed' in told
+    Path('work_dirs/big.py').unlink()  # the config that failed
+    toy.config('big.py')
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+
+
+def test_a_folder_with_other_settings_is_refused_not_quoted(toy, capsys):
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    before = (toy.root / 'kd/small/seed_0/metrics.json').read_text()
+    name = toy.file(rows=dict(alone={}, kd=kd_row(**{'model.student.bonus': 7.0})))
+    assert main(['run', name, '--work-dir', 'w']) == 1
+    assert 'kd/small/seed_0 holds a run of other settings: remove it' in capsys.readouterr().out
+    assert (toy.root / 'kd/small/seed_0/metrics.json').read_text() == before
+    assert main(['table', name, '--work-dir', 'w']) == 0
+    assert f'{KD}: w/kd/small/seed_0 holds a run of other settings' in capsys.readouterr().out
+
+
+def test_weights_of_another_config_are_not_taken_for_the_mentors(toy, capsys):
+    Path('work_dirs/big').mkdir(parents=True)
+    Path('work_dirs/big/epoch_2.pth').touch()
+    toy.config('work_dirs/big/big.py')
+    assert main(['run', toy.file(), '--dry']) == 0  # only the seed differs, which it does not say
+    text = Path('work_dirs/big/big.py').read_text()
+    Path('work_dirs/big/big.py').write_text(text.replace('bonus=0.5', 'bonus=9'))
+    assert main(['run', toy.file(), '--dry']) == 1
+    assert 'was trained with another config: model.bonus is 9 there' in capsys.readouterr().out
+
+
+def test_a_dry_run_tells_of_weights_that_no_run_makes(toy, capsys):
+    mentors = dict(far=dict(config='big.py', checkpoint='x/far.pth'))
+    columns = dict(small=dict(config='small.py', mentors=['far']))
+    name = toy.file(mentors=mentors, columns=columns, data=['nowhere'])
+    assert main(['run', name, '--work-dir', 'w', '--dry']) == 1
+    told = capsys.readouterr().out
+    assert 'kd, small: mentor far: checkpoint x/far.pth is not there, and no run makes it' in told
+    assert 'missing: nowhere (toy.yml needs it)' in told and not toy.trained()
+    assert main(['run', toy.file(data=['nowhere']), '--work-dir', 'w']) == 1
+    assert 'error: missing: nowhere' in capsys.readouterr().out
+    rows = dict(alone={}, kd=dict(mentors='all', lesson=dict(mentoring=dict(type='Fixd'))))
+    assert main(['run', toy.file(rows=rows), '--dry']) == 1
+    assert "kd, small: mentoring: type='Fixd' is not registered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'flags, message',
+    [
+        (['--rows', 'kdd'], "--rows: there is no 'kdd', did you mean 'kd'?"),
+        (['--columns', 'big'], "--columns: there is no 'big', choose from small"),
+        (['--seeds', '7'], "--seeds: there is no '7', choose from 0, 1"),
+    ],
+)
+def test_cells_that_there_are_not_are_told(toy, capsys, flags, message):
+    assert main(['run', toy.file(), *flags]) == 1
+    assert message in capsys.readouterr().out
+
+
+def test_two_workers_work_at_once_and_each_has_its_gpu(toy, capsys):
+    script = toy.folder / 'tools/train.py'
+    more = "Path(folder, 'gpu.txt').write_text(__import__('os').environ['CUDA_VISIBLE_DEVICES'])\n"
+    script.write_text(script.read_text() + more)
+    toy.config('small.py', 'sleep=1.0\n')
+    started = time.time()
+    name = toy.file(
+        rows=dict(alone={}), train_first=None, columns=dict(small=dict(config='small.py'))
+    )
+    assert main(['run', name, '--work-dir', 'w', '--gpus', '4', '6']) == 0
+    assert time.time() - started < 2.0
+    assert {path.read_text() for path in toy.root.glob('**/gpu.txt')} == {'4', '6'}
+    with pytest.raises(ValueError, match='a run takes 8 GPUs, --gpus has 2: set --processes'):
+        slots_for(1, ['0', '1'], 8)
+
+
+def test_runs_of_several_processes_are_started_by_torchrun():
+    command = runs.How(8).command(['tools/train.py', 'x.py'])
+    assert command[1:] == [
+        '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=8',
+        'tools/train.py', 'x.py', '--launcher', 'pytorch',
+    ]  # fmt: skip
+
+
+def test_fewer_processes_than_meant_scale_the_learning_rate(toy):
+    bench = read_benchmark(toy.file(processes=8))
+    job = benchmark_jobs(bench, Place(toy.root, processes=2))[KD]
+    assert job.config().auto_scale_lr == dict(enable=True, base_batch_size=8 * 4)
+    assert 'auto_scale_lr' not in benchmark_jobs(bench, Place(toy.root))[KD].config()
+
+
+def start(toy, *flags):
+    """The command in a process of its own."""
+    script = 'import sys; from classroomkd_mm.benchmark.command import main; sys.exit(main())'
+    return subprocess.Popen(
+        [sys.executable, '-c', script, 'run', toy.file(), '--work-dir', 'w', *flags],
+        env=dict(os.environ, PYTHONPATH=str(ROOT), COLUMNS='200'),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(what, seconds=200):
+    until = time.time() + seconds
+    while not what():
+        assert time.time() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_what_was_started_and_the_same_command_goes_on(toy, sent):
+    toy.config('small.py', 'sleep=30\n')
+    process = start(toy)
+    wait_for(lambda: 'alone/small/seed_0' in toy.trained())
+    os.kill(process.pid, sent)
+    assert 'interrupted: the same command goes on' in process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    with runs.only_process(toy.root / 'alone/small/seed_0'):
+        pass  # nobody is at it any more
+    script = toy.folder / 'tools/train.py'
+    script.write_text(script.read_text().replace("time.sleep(float(found('sleep', 0)))", ''))
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    assert toy.trained().count('work_dirs/big') == 1
+
+
+def test_after_a_kill_the_run_that_lives_on_is_waited_for_and_not_trained_twice(toy):
+    toy.config('small.py', 'sleep=3\n')
+    process = start(toy)
+    wait_for(lambda: 'alone/small/seed_0' in toy.trained())
+    process.kill()
+    process.communicate()
+    with pytest.raises(runs.Busy, match='seed_0: another process is at it'):
+        with runs.only_process(toy.root / 'alone/small/seed_0'):
+            pass
+    assert main(['run', toy.file(), '--work-dir', 'w', '--rows', 'alone', '--seeds', '0']) == 0
+    # It ended by itself: its evaluation is there, and its checkpoint went on, as --resume does.
+    assert json.loads((toy.root / 'alone/small/seed_0/metrics.json').read_text())['top1'] == 2.5
+
+
+def test_two_commands_at_once_share_the_work(toy, jobs):
+    toy.config('small.py', 'sleep=0.3\n')
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda _: run_local(jobs, slots_for(1, []), print), range(2)))
+    assert all(outcome.state == DONE for each in ended for outcome in each.values())
+    assert len(toy.trained()) == len(set(toy.trained())) == 5
+
+
+def test_arrays_are_of_those_that_wait_for_the_same(jobs):
+    assert arrays(jobs) == [
+        ['mentor big', 'alone, small, seed 0', 'alone, small, seed 1'],
+        ['kd, small, seed 0', 'kd, small, seed 1'],
+    ]
+
+
+def test_submitits_local_executor_runs_the_arrays_in_order_and_reports_what_failed(toy, capsys):
+    toy.config('bad.py', 'broken=True\n')
+    name = toy.file(
+        seeds=1,
+        train_first=dict(
+            big=dict(config='big.py'), bad=dict(config='bad.py', work_dir='work_dirs/x')
+        ),
+        rows=dict(kd=dict(mentors=['big']), lost=dict(mentors=['bad'])),
+        reference='kd',
+    )
+    assert main(['run', name, '--work-dir', 'w', '--cluster', 'local']) == 1
+    told = capsys.readouterr().out
+    assert 'mentor bad: RuntimeError: the loss is not finite (work_dirs/x)' in told
+    assert 'lost, small, seed 0: not run: it waits for mentor bad, which failed' in told
+    assert toy.trained()[-1] == 'kd/small/seed_0'
+    assert (toy.root / 'kd/small/seed_0/metrics.json').is_file()
+
+
+def test_a_preempted_task_is_queued_again_and_goes_on(toy, jobs):
+    from submitit import AutoExecutor
+
+    toy.config('small.py', 'sleep=1.5\n')
+    job = next(job for name, job in jobs.items() if name == 'alone, small, seed 0')
+    executor = AutoExecutor(folder=toy.folder / 'submitit', cluster='local')
+    executor.update_parameters(timeout_min=60)
+    submitted = executor.submit(Task(job, []))
+    wait_for(lambda: toy.trained())
+    task = subprocess.check_output(['pgrep', '-P', submitted.job_id], text=True)
+    os.kill(int(task), signal.SIGUSR2)  # what Slurm sends before a time-out
+    wait_for(submitted.done)
+    assert outcome_of(job).state == DONE and len(toy.trained()) == 2
+
+
+def test_slurm_is_asked_for_arrays_that_wait_for_each_other(toy, jobs, monkeypatch):
+    bin_ = toy.folder / 'bin'
+    bin_.mkdir()
+    for name, text in (
+        ('sbatch', 'n=$(ls sent* | wc -l); cp "$1" sent_$n; echo "Submitted batch job 10$n"'),
+        ('srun', 'exit 0'),
+    ):
+        (bin_ / name).write_text(f'#!/bin/sh\n{text}\n')
+        (bin_ / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{bin_}:{os.environ["PATH"]}')
+    toy.folder.joinpath('sent').touch()
+    monkeypatch.setattr('submitit.slurm.slurm.SlurmJob.done', lambda self, **_: True)
+    ended = run_submitit(
+        jobs, toy.folder / 'submitit', lambda _: None, 'slurm', dict(slurm_partition='gpu')
+    )
+    first, second = (toy.folder.joinpath(f'sent_{n}').read_text() for n in (1, 2))
+    assert '--array=0-2' in first and '--partition=gpu' in first and 'dependency' not in first
+    assert '--array=0-1' in second and '--dependency=afterany:101_0' in second
+    assert ended[KD].told == 'ended without a result, see its submitit log'
+
+
+def test_a_job_whose_settings_fail_is_an_outcome_not_an_end(jobs):
+    job = jobs[KD]
+    outcome = execute(replace(job, metric='top5'))
+    assert outcome.state == BROKEN  # its mentor is not trained
+    job = next(job for job in jobs.values() if job.row == 'alone')
+    assert execute(replace(job, metric='top5')).told.startswith(
+        "the study's metric='top5' is not reported in"
+    )
+
+
+def test_jobs_may_have_any_kind_of_progress(jobs):
+    told = []
+    ended = run_local(jobs, slots_for(3, []), told.append)
+    assert [outcome.name for outcome in told] == list(ended) and len(told) == 5
