@@ -120,7 +120,7 @@ def test_missing_data_and_a_faulty_student_are_not_the_mentors_fault(three_mento
         tool.main(['check', path, '--batch', '1'])
     cfg.model.student.head.type = 'HeatmapHeadd'
     cfg.dump(path)
-    with pytest.raises(KeyError, match='HeatmapHeadd'):
+    with pytest.raises(SystemExit, match='^student: its model .*HeatmapHeadd'):
         tool.main(['check', path])
 
 
