@@ -8,6 +8,8 @@ from numbers import Integral, Real
 from types import FunctionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 KINDS: dict[object, str] = {
     float: 'a finite number',
     int: 'a whole number',
@@ -81,8 +83,7 @@ def refuse_negative(where: str, **values: Union[float, Sequence[float], None]) -
         ValueError: Naming the setting.
     """
     for name, value in values.items():
-        numbers = value if isinstance(value, Sequence) else [] if value is None else [value]
-        if any(number < 0 for number in numbers):
+        if value is not None and np.any(np.less(value, 0)):
             raise ValueError(f'{where}.{name}={value} must not be negative')
 
 
@@ -123,6 +124,7 @@ def _fits(value: object, hint: object) -> bool:
     if get_origin(hint) is Mapping:
         return isinstance(value, Mapping)
     if get_origin(hint) is Sequence:
+        value = value.tolist() if isinstance(value, np.ndarray) else value
         kinds = get_args(hint)[:1]
         if isinstance(value, str) or not isinstance(value, Sequence):
             return False

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
+import numpy as np
 import pytest
 
 from classroomkd_mm.kinds import check_kinds, check_settings, refuse_negative
@@ -22,7 +23,11 @@ NAN = float('nan')
         (str, ['', 'a'], [1, None, ['a'], b'a']),
         (Optional[float], [None, 1], ['1', NAN]),
         (Union[int, str, None], [None, 1, 'a'], [1.5, ['a']]),
-        (Sequence[float], [[], [1, 2.0], (3,)], ['12', 1, ['1'], [NAN], {1: 2}]),
+        (
+            Sequence[float],
+            [[], [1, 2.0], (3,), np.ones(2)],
+            ['12', 1, ['1'], [NAN], np.array([NAN])],
+        ),
         (Optional[Sequence[str]], [None, ['a']], ['a', [1]]),
         (Mapping[str, Any], [{}, dict(a=1)], [[], 'a', None]),
         (Any, [None, 1, 'a', NAN], []),
@@ -76,7 +81,7 @@ def test_a_class_that_takes_anything_is_given_anything():
 
 
 def test_numbers_below_zero_are_refused_by_name():
-    refuse_negative('part', alpha=0.0, beta=None, sigmas=[0.0, 1.0])
-    for values in (dict(alpha=-1e-9), dict(alpha=1, sigmas=[0.1, -0.1])):
+    refuse_negative('part', alpha=0.0, beta=None, sigmas=[0.0, 1.0], taus=np.ones(2), none=[])
+    for values in (dict(alpha=-1e-9), dict(sigmas=[0.1, -0.1]), dict(sigmas=-np.ones(2))):
         with pytest.raises(ValueError, match=r'part\.(alpha|sigmas)=.* must not be negative'):
             refuse_negative('part', **values)

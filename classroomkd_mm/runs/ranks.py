@@ -18,7 +18,8 @@ def ranks(cfg: Config) -> Iterator[None]:
     processes are joined here, by gloo, and the model's wrapper is told of no device. (SLURM's and
     MPI's launchers stay MMEngine's, and need GPUs.)
 
-    When all is done the group is left: threads of gloo that live on abort a process that exits.
+    When all is done the ranks leave their group: threads of gloo that live on abort a process
+    that exits.
     """
     if cfg.get('launcher') == 'pytorch' and not torch.cuda.is_available():
         distributed.init_process_group('gloo')
@@ -29,5 +30,6 @@ def ranks(cfg: Config) -> Iterator[None]:
             wrapper['device_ids'] = None
         cfg.model_wrapper_cfg = wrapper
     yield
-    if distributed.is_available() and distributed.is_initialized():
+    launched = cfg.get('launcher', 'none') != 'none'  # another's group is none of ours
+    if launched and distributed.is_initialized():
         distributed.destroy_process_group()

@@ -106,8 +106,15 @@ def test_on_cpus_ranks_are_joined_and_the_wrapper_has_no_device(given, want, mon
     assert not torch.distributed.is_initialized() and cfg.model_wrapper_cfg == want
 
 
-def test_a_run_of_one_process_is_left_alone():
+def test_a_run_of_one_process_is_left_alone(tmp_path):
     cfg = Config(dict(launcher='none'))
     with ranks(cfg):
         assert not torch.distributed.is_initialized()
     assert 'model_wrapper_cfg' not in cfg
+    torch.distributed.init_process_group('gloo', f'file://{tmp_path}/group', rank=0, world_size=1)
+    try:
+        with ranks(cfg):
+            pass
+        assert torch.distributed.is_initialized()  # whoever made it leaves it
+    finally:
+        torch.distributed.destroy_process_group()
