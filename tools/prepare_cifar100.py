@@ -56,7 +56,8 @@ def prepare(source: Path, out: Path) -> None:
         if not (source / split).is_file():
             raise SystemExit(f'--source {source} has no file {split!r} (of cifar-100-python)')
         content = _Arrays(io.BytesIO((source / split).read_bytes()), encoding='latin1').load()
-        pictures = np.asarray(content['data'], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        pictures = np.asarray(content['data'], np.uint8).reshape(-1, 3, 32, 32)
+        pictures = pictures.transpose(0, 2, 3, 1)
         for i, picture in enumerate(track(pictures, f'{split}: {len(pictures)} pictures')):
             mmcv.imwrite(picture[..., ::-1], str(out / split / f'{i:05}.png'))
         names = [f'{i:05}.png' for i in range(len(pictures))]

@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ..datasets.fixed_views import VIEW_SAMPLERS
+from ..runs.student_config import PACKAGE
+
 Plain = Mapping[str, object]
 # What may differ between machines, without another figure.
 ELSEWHERE = {
@@ -14,6 +17,8 @@ ELSEWHERE = {
     *('num_workers', 'persistent_workers', 'pin_memory', 'data_root', 'auto_scale_lr'),
     *('prefetch_factor', 'memory', 'dist_params', 'local_rank'),
 }
+# What a run with FixedViews has taken in the place of its config's sampler.
+STOCK = {f'{PACKAGE}.{view.__name__}': stock.__name__ for stock, view in VIEW_SAMPLERS.items()}
 USED = (
     *('model', 'data_preprocessor', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     *('param_scheduler', 'custom_hooks', 'randomness'),
@@ -115,7 +120,7 @@ def _elsewhere(value: object) -> object:
         return [_elsewhere(each) for each in value]
     if isinstance(value, str) and '/' in value and '::' not in value:
         return Path(value).name
-    return value
+    return STOCK.get(value, value) if isinstance(value, str) else value
 
 
 def differences(ours: object, theirs: object, at: str = '') -> Iterator[str]:

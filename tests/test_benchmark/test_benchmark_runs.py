@@ -16,6 +16,7 @@ import pytest
 from classroomkd_mm.benchmark import runs
 from classroomkd_mm.benchmark.cluster import Task, arrays, outcome_of, run_submitit
 from classroomkd_mm.benchmark.command import main
+from classroomkd_mm.benchmark.dumped import figures_of
 from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Place, benchmark_jobs, execute
 from classroomkd_mm.benchmark.local import run_local, slots_for
 from classroomkd_mm.benchmark.spec import read_benchmark
@@ -92,6 +93,16 @@ def test_weights_of_another_config_are_not_taken_for_the_mentors(toy, capsys):
     Path('work_dirs/big/big.py').write_text(text.replace('bonus=0.5', 'bonus=9'))
     assert main(['run', toy.file(), '--dry']) == 1
     assert 'was trained with another config: model.bonus is 9 there' in capsys.readouterr().out
+
+
+def test_a_sampler_that_a_run_took_for_its_fixed_views_is_its_config_s():
+    stock = dict(train_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=True)))
+    for view, name in (('ViewSampler', 'DefaultSampler'), ('InfiniteViewSampler', 'InfiniteSampler')):
+        taken = dict(sampler=dict(type=f'classroomkd_mm.{view}', shuffle=True))
+        stock['train_dataloader']['sampler']['type'] = name
+        assert figures_of(stock) == figures_of(dict(train_dataloader=taken))
+    taken['sampler']['type'] = 'Other'
+    assert figures_of(stock) != figures_of(dict(train_dataloader=taken))
 
 
 def test_a_dry_run_tells_of_weights_that_no_run_makes(toy, capsys):
