@@ -4,6 +4,7 @@ from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 
 MODELS = Registry(
@@ -23,6 +24,12 @@ DATA_SAMPLERS = Registry(
     parent=MMENGINE_DATA_SAMPLERS,
     scope='classroomkd_mm',
     locations=['classroomkd_mm.datasets'],
+)
+OPTIM_WRAPPERS = Registry(
+    'optim wrapper',
+    parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='classroomkd_mm',
+    locations=['classroomkd_mm.runs'],
 )
 # Tasks are chosen, not named: the last one registered whose `fits` says yes to the student.
 TASKS = Registry('task', scope='classroomkd_mm', locations=['classroomkd_mm.tasks'])

@@ -96,8 +96,8 @@ class Answer:
 
     Attributes:
         parts: Its outputs in float32: a classifier's logits ``(N, C)``, heatmaps ``(N, K, H, W)``,
-            or the two SimCC vectors ``(N, K, W)``. All 0 where they were not finite.
-        finite: Whether they were finite, a bool scalar.
+            or the two SimCC vectors ``(N, K, W)``. A sample's are all 0 where they were not finite.
+        finite: Of which samples they were finite, bool ``(N,)``.
     """
 
     parts: tuple[Tensor, ...]
@@ -209,7 +209,7 @@ class Lesson:
             for all.
         rival: ``(M, N, K')``, the student's rank on what each mentor knows; None where every
             mentor knows everything, and it is row 0 of ``ranks``.
-        healthy: bool ``(M,)``, whose outputs are finite; None if all are.
+        healthy: bool ``(M, N)``, whose outputs for which sample are finite; None if all are.
         places: For each mentor the classes that it knows, see :class:`Reading`; None where every
             mentor knows all.
     """
@@ -223,8 +223,8 @@ class Lesson:
     places: tuple[Tensor | None, ...] | None = None
 
     def keep(self, healthy: Tensor) -> Lesson:
-        """The lesson without the mentors that are not ``healthy`` (M,); who is silent weighs 0."""
-        active = self.active & healthy.view(-1, 1, 1)
+        """The lesson without those who are not ``healthy`` (M, N); who is silent weighs 0."""
+        active = self.active & healthy[..., None]
         weight = torch.where(active, self.weight, 0)
         return replace(self, active=active, weight=weight, healthy=healthy)
 

@@ -51,7 +51,9 @@ def keypoint_similarity(keypoints: Tensor, target: Tensor, area: Tensor, sigmas:
     """
     distance = (keypoints - target).square().sum(-1)
     eps = torch.finfo(distance.dtype).eps
-    return torch.exp(-distance / (2 * (area[:, None] + eps) * (2 * sigmas).square()))
+    scale = 2 * (area[:, None] + eps) * (2 * sigmas).square()
+    # Where a constant is 0 only the very point is right.
+    return torch.exp(-distance / scale.clamp(min=torch.finfo(distance.dtype).tiny))
 
 
 def keypoint_pck(keypoints: Tensor, target: Tensor, norm: Tensor, thr: float) -> Tensor:

@@ -44,8 +44,8 @@ def dynamic_temperatures(
 ) -> tuple[Tensor, Tensor]:
     """DTKD: ``2 tau x / (x + y)`` for the student, ``2 tau y / (x + y)`` for a mentor.
 
-    x and y are their largest logits (arXiv 2404.12711). Where one of them is not positive the ratio
-    means nothing, and both temperatures are ``tau``.
+    x and y are their largest logits (arXiv 2404.12711). Where one of them is not positive, or but
+    rounding beside the other, the ratio means nothing, and both temperatures are ``tau``.
 
     Args:
         student: Logits ``(N, K, D)``.
@@ -68,7 +68,8 @@ def dynamic_temperatures(
         seen = (student if each is None else student.index_select(-1, each) for each in places)
         x = torch.stack([logits.amax(-1) for logits in seen])
     y = torch.stack([logits.amax(-1) for logits in mentors]) if len(mentors) else x
-    sound = (x > 0) & (y > 0)
+    # It also keeps temperatures away from 0, by which logits are divided.
+    sound = torch.minimum(x, y) > torch.finfo(x.dtype).eps * torch.maximum(x, y).abs()
     total = torch.where(sound, x + y, 1)
     return (
         torch.where(sound, 2 * tau * y / total, tau),

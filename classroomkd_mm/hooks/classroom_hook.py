@@ -29,8 +29,11 @@ from ..runs import (
     student_config,
     take_what_fits,
     trains_from_load_from,
+    whole_checkpoints,
 )
-from ..runs.resume import on_cpu, pending_gradients, put_back_gradients
+from ..runs.compiled import compile_student
+from ..runs.faults import refuse_no_batches
+from ..runs.resume import STOPPED, on_cpu, pending_gradients, put_back_gradients
 from ..runs.seeds import interval_of, seed_iteration
 from ..runs.views import (
     refuse_other_recipes,
@@ -86,6 +89,10 @@ class ClassroomHook(Hook):
         self._kept: dict[str, Any] = {}
         self._setup: Optional[Setup] = None
 
+    def before_run(self, runner: Runner) -> None:
+        """Compile the student where the config asks for it."""
+        compile_student(runner, distiller_of(runner, type(self).__name__))
+
     def before_train(self, runner: Runner) -> None:
         """Look at the data before the first iteration; forget lines that a resumed run rewrites.
 
@@ -94,6 +101,8 @@ class ClassroomHook(Hook):
                 name of the file that this hook writes.
         """
         model = distiller_of(runner, type(self).__name__)
+        whole_checkpoints(runner)
+        refuse_no_batches(runner.train_dataloader)
         if Path(runner.cfg.filename or '').name == STUDENT_FILE:
             raise ValueError(
                 f'the config is called {STUDENT_FILE}, as the config of the student alone that '
@@ -126,6 +135,8 @@ class ClassroomHook(Hook):
         """
         if runner._resume:  # of load_from the weights alone are wanted
             self._kept = checkpoint.get(KEPT, {})
+            if interval_of(runner) is None and STOPPED not in checkpoint:
+                self._kept.pop('total', None)  # MMEngine begins the epoch anew
         elif trains_from_load_from(runner):
             model = distiller_of(runner, type(self).__name__)
             take_what_fits(model, checkpoint, runner._load_from)
@@ -136,8 +147,8 @@ class ClassroomHook(Hook):
         gradients = pending_gradients(runner)
         if gradients:
             kept.update(gradients=gradients)
-        # By epochs a resumed run starts one anew. Of several ranks only the first's sum is here.
-        if self._total is not None and interval_of(runner) and get_world_size() == 1:
+        # Of several ranks only the first's sum is here.
+        if self._total is not None and get_world_size() == 1:
             kept.update(total=on_cpu(vars(self._total)))
         if self._fixed:
             kept.update(sampler_seed=getattr(sampler_of(runner.train_dataloader), 'seed', None))
@@ -191,8 +202,8 @@ class ClassroomHook(Hook):
             if record['muted_batches'] and name not in self._warned:
                 self._warned.add(name)
                 runner.logger.warning(
-                    f'mentor {name!r} gave NaN or infinite outputs and was muted for '
-                    f'{record["muted_batches"]:.0f} batches of this epoch'
+                    f'mentor {name!r} gave NaN or infinite outputs for samples of '
+                    f'{record["muted_batches"]:.0f} batches of this epoch, and was muted for those'
                 )
 
     def _warn(self, runner: Runner, line: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from mmengine.utils import is_installed
 from torch import nn
 
 from ..registry import MODELS
+from ..shipped import shipped
 from .mentor import WholeConfig
 
 SUFFIXES = ('.py', '.json', '.yaml', '.yml')
@@ -33,16 +34,19 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def located(path: str, folder: str | None) -> str:
-    """A file's path: as it is, or inside a folder where only that has it.
+    """A file's path: as it is, or inside a folder, or among the shipped, where only that has it.
 
     Args:
         path: Of a file; a URL and ``library::path`` stay as they are.
         folder: Where to look after the working directory.
     """
-    if folder is None or '::' in path or '://' in path or Path(path).expanduser().exists():
+    if '::' in path or '://' in path or Path(path).expanduser().exists():
         return path
-    inside = Path(folder).expanduser() / path
-    return str(inside.absolute()) if inside.exists() else path
+    if folder is not None:
+        inside = Path(folder).expanduser() / path
+        if inside.exists():
+            return str(inside.absolute())
+    return shipped(path)
 
 
 def nowhere(path: str, folder: str | None) -> str:

@@ -16,6 +16,11 @@ from .cheap import CheapNetwork, Output, parts_of, sent
 from .view import Convention, InputView
 
 WholeConfig = Union[dict[str, Any], Config]  # or only the model's
+LESS_MEMORY = (
+    " (less memory: the mentor's dtype='bfloat16', batch_size, which asks it for so many samples "
+    'at a time, or another device; model.memory, with which it is asked once for each view; a '
+    'smaller train_dataloader.batch_size)'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +122,7 @@ class Mentor:
     ) -> Answer:
         """What it says to a batch.
 
-        Outputs that are not finite are replaced by 0: the caller mutes the mentor.
+        A sample's outputs that are not finite are replaced by 0: the caller mutes the mentor there.
 
         Args:
             inputs: The student's ``(N, C, H, W)``.
@@ -137,8 +142,9 @@ class Mentor:
             parts = [sent(part, inputs.device).contiguous() for part in parts]
             self.cheap.compare(f'mentor {self.name!r}', seen, parts)
         # One pass each, no synchronisation; in float64 no sum of finite float32 overflows.
-        finite = torch.stack([part.sum(dtype=torch.float64) for part in parts]).sum().isfinite()
-        return Answer(tuple(torch.where(finite, part, 0) for part in parts), finite)
+        totals = [part.flatten(1).sum(1, dtype=torch.float64) for part in parts]
+        finite = torch.stack(totals).sum(0).isfinite()
+        return Answer(tuple(_where(finite, part) for part in parts), finite)
 
     def _forward(self, inputs: Tensor) -> Output:
         try:
@@ -148,10 +154,10 @@ class Mentor:
         except Exception as error:  # of whatever network it is
             full = isinstance(error, torch.cuda.OutOfMemoryError)  # others ask for this kind
             kind: type[Exception] = torch.cuda.OutOfMemoryError if full else RuntimeError
-            name = f'{type(error).__name__}: ' if kind is RuntimeError else ''
+            name = '' if full else f'{type(error).__name__}: '
             raise kind(
                 f'mentor {self.name!r} ({self._told()}) fails on inputs of shape '
-                f'{tuple(inputs.shape)}: {name}{error}'
+                f'{tuple(inputs.shape)}: {name}{error}{LESS_MEMORY if full else ""}'
             ) from error
 
     def _told(self) -> str:
@@ -161,6 +167,11 @@ class Mentor:
         kinds = [type(part).__name__ for part in parts if part is not None]
         cheap = [] if self.cheap is None else [str(self.cheap.cheap)]
         return ', '.join([*kinds, *([file] if file else []), *cheap])
+
+
+def _where(finite: Tensor, part: Tensor) -> Tensor:
+    """A part of an answer, 0 for samples that are not finite."""
+    return torch.where(finite.view(-1, *[1] * (part.dim() - 1)), part, 0)
 
 
 def _view(

@@ -81,9 +81,9 @@ class KLDistillLoss(DistillLoss):
 
 
 def _and_one(values: Tensor, value: float, healthy: Optional[Tensor] = None) -> Tensor:
-    """``values`` (M, ...) and one more row for the first mentor, 0 where it is muted."""
+    """``values`` (M, N, K) and one more row for the first mentor, 0 where it is muted."""
     row = torch.full_like(values[:1], value)
-    return torch.cat([values, row if healthy is None else row * healthy[0]])
+    return torch.cat([values, row if healthy is None else row * healthy[0, :, None]])
 
 
 @MODELS.register_module()

@@ -8,7 +8,22 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..shipped import config_file
 from .student_config import is_classroom
+
+
+def read_classroom(config: str) -> Config:
+    """The config in a file, its mentors' files being looked for beside it as well.
+
+    Args:
+        config: A path, or ``library::path``.
+
+    Raises:
+        FileNotFoundError: Where there is none.
+        ImportError: Where the library is not installed.
+        ValueError: For a library that MMEngine does not know.
+    """
+    return with_mentor_folder(Config.fromfile(config_file(config)))
 
 
 def with_mentor_folder(cfg: Config) -> Config:

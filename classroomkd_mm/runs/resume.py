@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
+
+from .seeds import put_random_state
+
+STOPPED = 'stopped'  # in the checkpoint of a run that stopped within an epoch: where
 
 
 def pending_gradients(runner: Runner) -> dict[str, Tensor]:
@@ -32,6 +37,28 @@ def put_back_gradients(runner: Runner, gradients: dict[str, Tensor]) -> None:
         runner.logger.info(
             f'the accumulated gradients of {len(gradients)} parameters are put back: none is lost'
         )
+
+
+def skip_batches(runner: Runner, batches: int, random: Mapping[str, Any]) -> None:
+    """Let the epoch that begins pass over its first batches, which an earlier run has had.
+
+    They are loaded all the same: what workers draw for the others depends on them.
+
+    Args:
+        runner: By epochs.
+        batches: How many.
+        random: The random numbers with which that run would have gone on.
+    """
+    loop, last = runner.train_loop, min(batches, len(runner.train_dataloader)) - 1
+
+    def passed_over(idx: int, data_batch: object) -> None:
+        if idx == last:
+            del loop.run_iter  # the class's own is left
+            put_random_state(random)
+
+    if last >= 0:
+        loop.run_iter = passed_over
+        runner.logger.info(f'{last + 1} batches of this epoch are passed over: the run had them')
 
 
 def on_cpu(fields: Mapping[str, object]) -> dict[str, object]:

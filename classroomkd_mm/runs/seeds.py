@@ -1,9 +1,9 @@
 """Random numbers that neither a resume nor a look at the data changes."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -21,6 +21,24 @@ def same_random_state() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+def random_state() -> dict[str, Any]:
+    """The process's random numbers, as a checkpoint may keep them."""
+    numpy: tuple[Any, ...] = np.random.get_state()  # type: ignore[assignment]
+    numpy = tuple(each.tolist() if isinstance(each, np.ndarray) else each for each in numpy)
+    state = dict(python=random.getstate(), numpy=numpy)
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return dict(state, torch=torch.get_rng_state(), devices=devices)
+
+
+def put_random_state(state: Mapping[str, Any]) -> None:
+    """Go on with them."""
+    random.setstate(state['python'])
+    np.random.set_state(state['numpy'])
+    torch.set_rng_state(state['torch'].cpu())
+    if state['devices'] and torch.cuda.device_count() == len(state['devices']):
+        torch.cuda.set_rng_state_all([each.cpu() for each in state['devices']])
 
 
 def interval_of(runner: Runner) -> Optional[int]:

@@ -91,7 +91,7 @@ def test_a_cheap_mentor_says_what_the_stock_one_says_and_how_far_off_it_is(
     (stock, _), (cheap, _) = members(entry, dict(entry, name='c', **settings))
     want, got = stock(INPUTS), cheap(INPUTS)
     (part,) = got.parts
-    assert part.dtype == torch.float32 and part.is_contiguous() and got.finite
+    assert part.dtype == torch.float32 and part.is_contiguous() and got.finite.all()
     largest, mean = distance(got.parts, want.parts)
     assert mean <= largest <= within and (largest > 0 or not {'fuse', 'dtype'} & set(settings))
     again = cheap(INPUTS)
@@ -151,8 +151,8 @@ def test_outputs_beyond_the_tolerance_are_refused(entry, members):
 
 def test_what_is_not_finite():
     broken = mentor(Crossed(), dtype='bfloat16')
-    assert not broken(INPUTS * float('nan')).finite and broken.cheap.stock is not None
-    assert broken(INPUTS).finite and broken.cheap.stock is None  # the next batch was compared
+    assert not broken(INPUTS * float('nan')).finite.any() and broken.cheap.stock is not None
+    assert broken(INPUTS).finite.all() and broken.cheap.stock is None  # the next batch was compared
     overflows = mentor(Crossed(), dtype='float16')
     for network in (overflows.network, overflows.stock):
         nn.init.constant_(network.conv2.bias, 1e6)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from classroomkd_mm.commands import train as train_command
 from classroomkd_mm.runs import dropped_hooks
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -129,7 +130,7 @@ def test_configs_in_the_pure_python_style(tmp_path, monkeypatch):
     assert dropped_hooks(Config.fromfile(tmp_path / 'library.py')) == ['EMAHook']
 
 
-def test_tools_train_warns_once(demo_config, tool, tmp_path, monkeypatch):
+def test_tools_train_warns_once(demo_config, tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     cfg = demo_config('classroom')
     stock = demo_config('alone')
@@ -137,8 +138,7 @@ def test_tools_train_warns_once(demo_config, tool, tmp_path, monkeypatch):
     stock.train_cfg.update(max_epochs=1, val_interval=9)
     stock.dump(str(tmp_path / 'stock.py'))
     text = f'model = {dict(cfg.model.to_dict(), _delete_=True)!r}\n'
-    tool('flags')
-    main = tool('train').main
+    main = train_command.main
     for name, more, count in (('lost', 'custom_hooks = []\n', 1), ('kept', '', 0)):
         own = f"_base_ = './stock.py'\nvisualizer = dict(name='{tmp_path.name}_{name}')\n"
         own += f"experiment_name = '{tmp_path.name}_{name}'\n"

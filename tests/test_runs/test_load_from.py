@@ -8,6 +8,7 @@ import torch
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 
+from classroomkd_mm.commands import test as test_command
 from classroomkd_mm.runs import take_what_fits
 
 TOLD = 'fits in part'
@@ -168,15 +169,14 @@ def test_a_classroom_that_is_tested_is_loaded_whole(cfg, weights, tmp_path, loop
         getattr(Runner.from_cfg(cfg), loop)()
 
 
-def test_tools_test_evaluates_no_half_loaded_student(cfg, tool, weights, tmp_path, monkeypatch):
+def test_tools_test_evaluates_no_half_loaded_student(cfg, weights, tmp_path, monkeypatch):
     monkeypatch.setenv('LOCAL_RANK', '0')
     cfg.custom_hooks = [dict(type='EMAHook'), *cfg.custom_hooks]
     cfg.experiment_name = cfg.visualizer.name = f'tools_{tmp_path.name}'
     cfg.dump(str(tmp_path / 'run.py'))
     torch.save(dict(state_dict=with_other_head(weights)), tmp_path / 'other.pth')
     torch.save(dict(state_dict=weights), tmp_path / 'whole.pth')
-    tool('flags')
-    main = tool('test').main
+    main = test_command.main
     argv = [str(tmp_path / 'run.py'), '--work-dir', str(tmp_path / 'w')]
     with pytest.raises(RuntimeError, match="checkpoint='.*other.pth' does not fit the model: 2 wr"):
         main([*argv, str(tmp_path / 'other.pth')])

@@ -4,6 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from classroomkd_mm.analysis.check import check, listed
+from classroomkd_mm.commands import train
 from classroomkd_mm.mentors import MentorSettings
 from classroomkd_mm.registry import MODELS
 from classroomkd_mm.runs import with_mentor_folder
@@ -60,8 +61,7 @@ def test_a_file_that_is_nowhere_names_both_places(classroom, tmp_path):
         MODELS.build(with_mentor_folder(cfg).model)
 
 
-def test_tools_find_them_too(classroom, tool):
-    train = tool('flags') and tool('train')
+def test_tools_find_them_too(classroom):
     args = train.parse_args([str(classroom)])
     cfg = train.merge_args(Config.fromfile(classroom), args)
     assert MentorSettings.of(cfg.model.mentors[0], 0).config == str(classroom.parent / 'teacher.py')

@@ -1,121 +1,25 @@
 """Killed anywhere and resumed, a run ends with the same bits: SIGKILL of real processes."""
 
 import copy
-import json
-import multiprocessing
 import os
 import random
-import runpy
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-import yapf.yapflib.yapf_api
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
+from processes import content, differing, kill_after, lines
 
 from classroomkd_mm.backbones import cifar_classifier
 
-TOOLS = Path(__file__).parents[2] / 'tools'
-# Clean processes that have imported already: each run starts in a second.
-CLEAN = multiprocessing.get_context('forkserver')
-CLEAN.set_forkserver_preload(['classroomkd_mm', 'mmpose.models', 'mmpose.datasets'])
 # CLASSROOMKD_KILLS=20 in a nightly run; each round kills three times.
 ROUNDS = -(-int(os.environ.get('CLASSROOMKD_KILLS', 3)) // 3)
-CLOCK = {'train/time', 'train/data_time', 'train/memory'}
-
-
-def unformatted(text, **_):
-    """Instead of yapf, with which MMEngine lays out the config anew for each checkpoint.
-
-    It takes nine tenths of these tests' time.
-    """
-    return text, True
-
-
-def run_tool(*argv):
-    """``python tools/train.py ARGV``, in a process of its own."""
-    yapf.yapflib.yapf_api.FormatCode = unformatted
-    sys.argv = [str(TOOLS / 'train.py'), *argv]
-    sys.path.insert(0, str(TOOLS))
-    runpy.run_path(sys.argv[0], run_name='__main__')
-
-
-@pytest.fixture
-def start():
-    """``start(*argv)``: a process that runs tools/train.py."""
-    started = []
-
-    def run(*argv):
-        process = CLEAN.Process(target=run_tool, args=tuple(map(str, argv)))
-        process.start()
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-
-
-def kill_after(process, checkpoint, wait):
-    """SIGKILL some time after a checkpoint begins to be written; False if the run was faster."""
-    deadline = time.monotonic() + 60
-    while process.is_alive() and not checkpoint.exists():
-        assert time.monotonic() < deadline, 'the run wrote no checkpoint'
-        time.sleep(0.002)
-    time.sleep(wait)
-    process.kill()
-    process.join()
-    return process.exitcode == -9
-
-
-def content(path, also=('ema_state_dict',)):
-    """All of a checkpoint that must be equal: nested, without clocks and paths."""
-    found = torch.load(path, weights_only=False)
-    hub = found['message_hub']['log_scalars']
-    scalars = {name: hub[name]._log_history for name in hub if name not in CLOCK}
-    assert {'train/loss', 'train/classroom/student_score', 'train/lr'} <= set(scalars)
-    kept = ('state_dict', 'optimizer', 'param_schedulers', *also)
-    return dict({key: found[key] for key in kept}, scalars=scalars)
-
-
-def differing(one, other, path=''):
-    """Where two nested things are not equal to the bit."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        return [d for key in one for d in differing(one[key], other[key], f'{path}.{key}')]
-    if isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        return [d for i in range(len(one)) for d in differing(one[i], other[i], f'{path}.{i}')]
-    same = np.array_equal if isinstance(one, (np.ndarray, torch.Tensor)) else lambda a, b: a == b
-    return [] if same(one, other) else [path]
-
-
-def lines(work_dir):
-    return [json.loads(line) for line in (work_dir / 'classroom.jsonl').read_text().splitlines()]
-
-
-@pytest.fixture
-def fixed_config(demo_config):
-    """The demo's classroom on fixed views, with two workers that live on, and an EMA."""
-    cfg = demo_config('classroom')
-    loader = cfg.train_dataloader
-    loader.update(num_workers=2, persistent_workers=True)
-    loader.dataset = dict(type='classroomkd_mm.FixedViews', views=3, dataset=loader.dataset)
-    cfg.custom_hooks += [dict(type='EMAHook', momentum=0.1)]
-    cfg.default_hooks.logger.interval = 1
-    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
-    # Three batches an epoch, an update every two: gradients wait at the end of every other epoch.
-    cfg.optim_wrapper.accumulative_counts = 2
-    cfg.train_cfg.update(max_epochs=5, val_interval=5)
-    return cfg
 
 
 def by_epochs(cfg):

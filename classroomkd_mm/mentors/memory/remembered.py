@@ -113,13 +113,13 @@ class RememberedMentor:
             )
         records: list[bytes | Tensor | None] = [self.memory.read(number) for number in known]
         missing = [i for i, record in enumerate(records) if record is None]
-        finite = torch.ones((), dtype=torch.bool, device=inputs.device)
+        finite = torch.ones(len(inputs), dtype=torch.bool, device=inputs.device)
         if missing:
             asked = inputs if len(missing) == len(known) else inputs[missing]
             answer = self.live(asked, samples=[samples[i] for i in missing] if samples else ())
-            new, finite = self.memory.encode(answer.parts), answer.finite
-            if finite:
-                self.memory.write([known[i] for i in missing], new)
+            new, finite[missing] = self.memory.encode(answer.parts), answer.finite
+            good = [i for i, fine in enumerate(answer.finite.tolist()) if fine]
+            self.memory.write([known[missing[i]] for i in good], new[good])
             for i, record in zip(missing, new):
                 records[i] = record
         whole = [record for record in records if record is not None]

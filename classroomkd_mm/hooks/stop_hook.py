@@ -1,0 +1,139 @@
+"""A run that is told to stop writes a checkpoint first."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, Callable, Optional, Union
+
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import IterBasedTrainLoop, Runner
+
+from ..registry import HOOKS
+from ..runs.resume import STOPPED, skip_batches
+from ..runs.seeds import random_state
+from ..runs.whole_files import point_to, whole_checkpoints
+
+FILE = f'{STOPPED}.pth'
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+Handler = Union[Callable[[int, Optional[FrameType]], Any], int, signal.Handlers, None]
+
+
+@HOOKS.register_module()
+class StopHook(Hook):
+    """Ends a run that gets SIGTERM or Ctrl-C after the iteration, with a checkpoint to resume from.
+
+    It is ``stopped.pth`` in the work dir, from which ``--resume`` goes on: by epochs in the midst
+    of the epoch, whose first batches are loaded once more and passed over. The exit code is
+    ``128 + signal``, as of a program that the signal ended. A second signal ends the process at
+    once. Validation is finished first.
+
+    A signal that the process was started to ignore (``nohup``, a shell's background) stays
+    ignored. Of several ranks each may get the signal in another iteration: there signals do what
+    they always did, and the last regular checkpoint holds.
+    """
+
+    priority = 'LOWEST'  # when all others have done their part of the iteration
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Handler] = {}
+        self._told: signal.Signals | None = None
+        self._within = False
+        self._place: dict[str, Any] | None = None
+        self._left: dict[str, Any] | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Listen from here on: until now there was nothing to lose."""
+        if get_world_size() > 1 or threading.current_thread() is not threading.main_thread():
+            return
+        for each in SIGNALS:
+            if signal.getsignal(each) not in (signal.SIG_IGN, None):
+                self._before[each] = signal.signal(each, self._listen)
+
+    def _listen(self, number: int, frame: FrameType | None) -> None:
+        self._told = signal.Signals(number)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
+
+    def leave(self) -> None:
+        """Let signals do what they did before."""
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        self._before = {}
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Pass over what the epoch had already, in a run that goes on within one."""
+        if self._left is not None:
+            skip_batches(runner, **self._left)
+        self._left = None
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
+        """From here on the run's state is between two iterations'."""
+        self._within = True
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: object = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Stop here, if that was asked."""
+        self._within = False
+        if self._told is not None:
+            self._stop(runner, runner.iter + 1)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep where in its epoch the run stops."""
+        if self._place is not None:
+            checkpoint[STOPPED] = self._place
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Take where a run stopped within an epoch."""
+        if runner._resume:
+            self._left = checkpoint.get(STOPPED)
+
+    def failed(self, runner: Runner, error: RuntimeError) -> None:
+        """Stop here as well where the signal reached workers, and ended them, before that.
+
+        As Ctrl-C in a terminal and SLURM do, which tell all processes.
+        """
+        if self._told is not None and not self._within and 'DataLoader worker' in str(error):
+            self._stop(runner, runner.iter)
+
+    def _stop(self, runner: Runner, done: int) -> None:
+        assert self._told is not None
+        if not isinstance(runner.train_loop, IterBasedTrainLoop):
+            batches = done - runner.epoch * len(runner.train_dataloader)
+            self._place = dict(batches=batches, random=random_state())
+        meta = dict(epoch=runner.epoch, iter=done)
+        runner.save_checkpoint(runner.work_dir, FILE, meta=meta, by_epoch=False)
+        point_to(runner, str(Path(runner.work_dir) / FILE))
+        runner.logger.warning(
+            f'{self._told.name}: the run stops after iteration {done}; --resume goes on from {FILE}'
+        )
+        runner.visualizer.close()
+        raise SystemExit(128 + self._told)
+
+
+def train(runner: Runner) -> None:
+    """Train; SIGTERM and Ctrl-C end the run with a checkpoint, see :class:`StopHook`.
+
+    Checkpoints are written whole, see :func:`~classroomkd_mm.runs.whole_checkpoints`.
+
+    Raises:
+        SystemExit: Where a signal ended it, ``128 + signal``.
+    """
+    whole_checkpoints(runner)
+    hook = StopHook()
+    runner.register_hook(hook)
+    try:
+        runner.train()
+    except RuntimeError as error:
+        hook.failed(runner, error)
+        raise
+    finally:
+        hook.leave()
