@@ -28,10 +28,11 @@ from .functional import (
     with_gradient,
 )
 from .parts import DistillLoss, Filter
-from .structures import Pull
+from .structures import Lesson, Pull, Reading
 from .tasks.heads import Output
 
 Gradient = tuple[Tensor, ...]
+EVERY = 10  # iterations: how often each mentor is looked at by itself
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -81,8 +82,7 @@ def consented(
         The loss, itself where none is set; else its value is scaled as the norm of its gradient
         is. And what was compared: None where there is no gradient at all.
     """
-    parts = (output,) if isinstance(output, Tensor) else tuple(output)
-    parts = tuple(part for part in parts if part.requires_grad)
+    parts = _taught(output)
     if not parts:
         return distill, None
     with torch.autocast(parts[0].device.type, enabled=False):
@@ -94,6 +94,55 @@ def consented(
         norm = gradient_norm(given)[0]
         share = torch.where(pull.lesson > 0, norm / pull.lesson, 1)
         return with_gradient(distill.detach() * share, parts, given), replace(pull, given=norm)
+
+
+def contradictions(
+    student: Reading, mentors: Sequence[Reading], lesson: Lesson, task: Tensor, output: Output
+) -> Tensor | None:
+    """How many of each mentor's lessons contradict the label, and of how many.
+
+    A mentor by itself pulls along ``softmax(student) - softmax(mentor)``, KL's gradient at
+    temperature 1: whatever the loss, this is what it would change in the student's answer.
+
+    Args:
+        student: Its reading, a function of ``output``.
+        mentors: Theirs.
+        lesson: Who is listened to.
+        task: As in :func:`consented`.
+        output: Likewise.
+
+    Returns:
+        ``(2, M)``; None in iterations in which nobody looks (all but every tenth).
+    """
+    parts = _taught(output)
+    if not parts or MessageHub.get_current_instance().get_info('iter', 0) % EVERY:
+        return None
+    with torch.autocast(parts[0].device.type, enabled=False):
+        own = _gradient(task, parts)
+        counts = []
+        for m, mentor in enumerate(mentors):
+            pull = _gradient(_towards(student, mentor), parts)
+            agreements = gradient_agreement(pull, own)
+            taught = [each * lesson.active[m] for each in agreements]
+            found = torch.stack(taught)
+            counts.append(torch.stack([(found < 0).sum(), (found != 0).sum()]))
+    return torch.stack(counts, dim=1)
+
+
+def _towards(student: Reading, mentor: Reading) -> Tensor:
+    """A scalar whose gradient is KL's at temperature 1, on what the mentor knows."""
+    total = student.parts[0].new_zeros(())
+    for z, theirs in zip(student.parts, mentor.parts):
+        known = z if mentor.places is None else z.index_select(-1, mentor.places)
+        way = known.detach().softmax(-1) - theirs.softmax(-1)
+        total = total + (known * way).sum()
+    return total
+
+
+def _taught(output: Output) -> Gradient:
+    """The head's outputs that have a gradient."""
+    parts = (output,) if isinstance(output, Tensor) else tuple(output)
+    return tuple(part for part in parts if part.requires_grad)
 
 
 def _gradient(loss: Tensor, parts: Sequence[Tensor]) -> Gradient:

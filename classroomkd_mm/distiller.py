@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.logging import MMLogger
 from torch import Tensor
 
-from .consent import check_consent, consented, in_float32
+from .consent import check_consent, consented, contradictions, in_float32
 from .datasets import colour_order, stated_metainfo, view_numbers
 from .in_place import StudentInPlace
 from .members import Member, build_members, cutting, has_own_crops, joined
@@ -154,7 +154,7 @@ class ClassroomDistiller(StudentInPlace):
         """
         self._meet(data_samples)
         feats, output = self.task.forward(self, inputs)
-        output, pull = in_float32(output), None
+        output, pull, against = in_float32(output), None, None
         mentors, finite = self._ask(inputs, data_samples)
         with torch.autocast(inputs.device.type, enabled=False):
             student = self.task.read(output)
@@ -166,9 +166,12 @@ class ClassroomDistiller(StudentInPlace):
         losses = self._task_losses(feats, output, data_samples, lesson)
         if mentors:
             task, _ = self.parse_losses(losses)
+            against = contradictions(student, mentors, lesson, task, output)
             distill, pull = consented(distill, task, output, self.distill_loss)
         names = [mentor.name for mentor in self.mentors]
-        self.record = LessonRecord.of(names, scores, lesson, temperatures, finite, pull)
+        self.record = LessonRecord.of(
+            names, scores, lesson, temperatures, finite, pull, against
+        )
         return dict(losses, loss_distill=distill, **self.record.scalars())
 
     @torch.no_grad()

@@ -26,13 +26,15 @@ class LessonRecord:
         score: ``(M,)``, its mean score over what it knows.
         rank: ``(M,)``, its mean rank where it is judged.
         warmth: ``(M,)``, its mean temperature over what it taught, times ``active``.
-        muted: ``(M,)``, whether its outputs were not finite.
+        muted: ``(M,)``, whether its outputs were not finite for any sample.
         task_weight: Mean weight of the task loss, a scalar.
         batches: How many are summed, a scalar.
         losses: The iteration's losses by name, scalars.
         pull: ``(5,)``, the fields of a :class:`Pull` in their order, 0 where nothing was compared.
         corrected: Whether lessons were balanced or projected.
         unlabelled: How many samples have no label, a scalar.
+        against: ``(2, M)``, how many of each mentor's lessons contradict the labels, and of how
+            many that were looked at.
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,7 @@ class LessonRecord:
     pull: Tensor = field(default_factory=lambda: torch.zeros(5))
     corrected: bool = False
     unlabelled: Tensor = field(default_factory=lambda: torch.zeros(()))
+    against: Tensor = field(default_factory=lambda: torch.zeros(2, 1))
 
     @classmethod
     def of(
@@ -58,13 +61,11 @@ class LessonRecord:
         temperature: Temperatures,
         finite: Sequence[Tensor],
         pull: Pull | None = None,
+        against: Tensor | None = None,
     ) -> LessonRecord:
         """One batch's record, on its device and without waiting for it."""
         mean = _mean(scores.values, scores.judged)
-        by_keypoint = lesson.active.shape[-1] > 1
-        # Of what can be taught: labelled keypoints that the mentor knows, or samples with any.
-        counted = scores.taught if by_keypoint else scores.taught.any(-1, keepdim=True)
-        counted = counted.expand(len(names), -1, -1)
+        counted = _teachable(scores, lesson.active.shape[-1] > 1).expand(len(names), -1, -1)
         taught, ranked = lesson.active & counted, counted & ~scores.unlabelled
         active = _mean(taught, counted)
         return cls(
@@ -74,12 +75,13 @@ class LessonRecord:
             score=mean[1:],
             rank=_mean(lesson.ranks[1:], ranked),
             warmth=_mean_temperature(temperature, taught) * active,
-            muted=1 - torch.stack(list(finite)).to(active) if names else active,
+            muted=(~torch.stack(list(finite))).any(-1).to(active) if names else active,
             task_weight=_mean_weight(lesson, scores),
             batches=torch.ones_like(mean[0]),
             pull=_pulls(pull, mean),
             corrected=pull is not None and pull.given is not None,
             unlabelled=scores.unlabelled.sum().to(mean),
+            against=active.new_zeros(2, len(names)) if against is None else against.to(mean),
         )
 
     def scalars(self) -> dict[str, Tensor]:
@@ -145,7 +147,8 @@ class LessonRecord:
         mentors = {}
         for i, (name, row) in enumerate(zip(self.names, self._rows())):
             plain = {key: value.item() for key, value in row.items() if key != 'muted'}
-            mentors[name] = dict(plain, muted_batches=round(self.muted[i].item()))
+            against = _share(*self.against[:, i]).item()
+            mentors[name] = dict(plain, against=against, muted_batches=round(self.muted[i].item()))
         return dict(
             student_score=(self.student_score / self.batches).item(),
             task_weight=(self.task_weight / self.batches).item(),
@@ -163,6 +166,11 @@ class LessonRecord:
 
 APART = ('names', 'losses', 'corrected')
 SUMMED = tuple(f.name for f in fields(LessonRecord) if f.name not in APART)
+
+
+def _teachable(scores: Scores, by_keypoint: bool) -> Tensor:
+    """What can be taught: labelled keypoints that a mentor knows, or samples with any."""
+    return scores.taught if by_keypoint else scores.taught.any(-1, keepdim=True)
 
 
 def _mean(values: Tensor, judged: Tensor) -> Tensor:
@@ -248,9 +256,12 @@ def _contested(line: Mapping[str, Any]) -> dict[str, str]:
             'distill_loss.balance no lesson is given then. Are there labels? Without them set '
             'distill_loss.balance=None'
         )
-    if line.get('against', 0) > 0.5:
+    against = {name: record.get('against', 0) for name, record in line['mentors'].items()}
+    each = ', '.join(f'{name} {share:.0%}' for name, share in against.items() if share > 0.5)
+    if line.get('against', 0) > 0.5 or each:
         found['contradicted'] = (
-            f'{line["against"]:.0%} of the lessons contradicted the labels: mentors know other '
+            f'{line.get("against", 0):.0%} of the lessons contradicted the labels'
+            f'{each and f" ({each} of its own)"}: mentors know other '
             'data, or another convention (MentorEvalHook tells how well they do on these); '
             "distill_loss.conflict='project' takes out of each lesson what contradicts"
         )

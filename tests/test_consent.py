@@ -211,6 +211,44 @@ def test_a_projected_lesson_contradicts_no_label(classroom, kind):
     assert losses['classroom/lesson_to_task_after'] < losses['classroom/lesson_to_task']
 
 
+@pytest.mark.parametrize('kind', ['heatmaps', 'simcc', 'classes'])
+def test_each_mentor_s_contradictions_are_counted(classroom, kind):
+    """One after the other, by loops: would its answer in place of the student's help the label?"""
+    model, data = classroom(kind, loss_weight=5.0)
+    kept = []
+    monitored = consent.contradictions
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            distiller, 'contradictions', lambda *told: kept.append(told) or monitored(*told)
+        )
+        _, _, task = at_output(model, data)
+    student, mentors, lesson, *_ = kept[0]
+    scale = model.distill_loss.sharpness
+    for m, mentor in enumerate(mentors):
+        against = looked = 0
+        for own, z, theirs in zip(task, student.parts, mentor.parts):
+            way = (z.softmax(-1) - theirs.softmax(-1)) * scale
+            own = own.reshape(z.shape)
+            for n in range(z.shape[0]):
+                for k in range(z.shape[1]):
+                    along = float((way[n, k] * own[n, k]).sum())
+                    listens = lesson.active[m, n, min(k, lesson.active.shape[-1] - 1)]
+                    looked += bool(listens) and bool(own[n, k].any())
+                    against += bool(listens) and along < 0
+        line = model.record.line()['mentors'][model.mentors[m].name]
+        assert looked and line['against'] == pytest.approx(against / looked)
+
+
+def test_a_mentor_is_looked_at_by_itself_in_every_tenth_iteration(classroom, monkeypatch):
+    model, data = classroom('classes')
+    seen = []
+    for i in (0, 1, 9, 10):
+        monkeypatch.setitem(consent.MessageHub.get_current_instance()._runtime_info, 'iter', i)
+        model(**copy.deepcopy(data), mode='loss')
+        seen.append(bool(model.record.against[1].any()))
+    assert seen == [True, False, False, True]
+
+
 def test_projection_comes_before_balance(classroom):
     model, data = classroom('simcc', loss_weight=50.0, balance=0.5, conflict='project')
     _, lesson, task = at_output(model, data)

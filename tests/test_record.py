@@ -19,7 +19,7 @@ def record(seed=0, known=None, granularity='sample', mentors=2, pull=None):
     scores = Scores(torch.rand(1 + mentors, 4, 5, generator=g), labelled, known=known)
     lesson = KnowledgeFilter(granularity)(scores)
     tau = AdaptiveMentoring(3.0)(lesson)
-    finite = [torch.tensor(True), torch.tensor(seed % 2 == 0)][:mentors]
+    finite = [torch.ones(4) > 0, torch.arange(4) % 4 >= seed % 2][:mentors]  # b: but the first
     told = (scores, lesson, tau, finite, pull)
     return scores, lesson, tau, LessonRecord.of(NAMES[:mentors], *told)
 
@@ -74,7 +74,19 @@ def test_a_sum_counts_batches_losses_and_who_was_muted():
     assert [line['mentors'][n]['muted_batches'] for n in NAMES] == [0, 1]
     want = sum(part.scalars()['classroom/student_score'].item() for part in parts) / 3
     assert line['student_score'] == pytest.approx(want)
-    assert list(line['mentors']['a']) == ['active', 'score', 'rank', 'temperature', 'muted_batches']
+    keys = ['active', 'score', 'rank', 'temperature', 'against', 'muted_batches']
+    assert list(line['mentors']['a']) == keys
+
+
+def test_a_mentor_s_contradictions_are_a_share_of_its_sums():
+    """In most iterations nobody looks; they count for nothing."""
+    scores, lesson, tau, _ = record()
+    counts = [torch.tensor([[1, 4], [4, 4]]), None, torch.tensor([[0, 0], [1, 0]])]
+    finite = torch.ones(2, 4, dtype=torch.bool)
+    made = [LessonRecord.of(NAMES, scores, lesson, tau, finite, against=n) for n in counts]
+    total = made[0].double() + made[1].double() + made[2].double()
+    assert [total.line()['mentors'][n]['against'] for n in NAMES] == [0.2, 1.0]
+    assert made[1].line()['mentors']['a']['against'] == 0
 
 
 def test_without_mentors_there_is_the_student_alone():
