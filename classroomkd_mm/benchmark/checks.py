@@ -28,17 +28,20 @@ def unready(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
 
 def faults(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
     """Why runs cannot be run, a sentence each: configs, mentors, parts, checkpoints, metrics."""
-    made = {str(job.weights) for job in jobs.values() if job.makes}
+    made = {path for job in jobs.values() for path in job.checkpoints.values()}
     found: dict[str, None] = {}
-    for name, job in jobs.items():
+    asked: set[str] = set()
+    for name, job in reversed(list(jobs.items())):  # those that others wait for come last
         try:
             cfg = job.config()
         except (ValueError, KeyError, OSError, TypeError) as error:
             found[f'{name}: {error}'] = None
             continue
-        for fault in (*_of_model(cfg, made, bench.data), *_of_first(job)):
+        asked.update(str(each.get('checkpoint')) for each in cfg.model.get('mentors') or ())
+        lost = _of_epochs(job, cfg, asked)
+        for fault in (*_of_model(cfg, made, bench.data), *_of_first(job), *lost):
             found[f'{job.row or name}{job.column and ", " + job.column}: {fault}'] = None
-    return list(found)
+    return list(reversed(found))
 
 
 def _of_model(cfg: Config, made: set[str], data: tuple[str, ...]) -> Iterator[str]:
@@ -61,6 +64,21 @@ def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: tuple[str, ...])
         needed = any(str(path).startswith(each) for each in data)  # told of by unready
         if not needed and not Path(str(path)).is_file():
             yield f'mentor {mentor.get("name")}: {key} {path} is not there, and no run makes it'
+
+
+def _of_epochs(job: Job, cfg: Config, asked: set[str]) -> Iterator[str]:
+    """Checkpoints before the last that others ask for, and its own config does not keep."""
+    said = cfg.get('default_hooks', {}).get('checkpoint', {})
+    interval, keep = said.get('interval', 1), said.get('max_keep_ckpts', -1)
+    names = list(job.checkpoints)
+    saved = names[interval - 1 :: interval]
+    kept = {*(saved[-keep:] if keep > 0 else saved), *names[-1:]}
+    for name in names if job.stand_in is None else ():
+        if name in asked and name not in kept:
+            yield (
+                f'{name} is asked for, and {job.run.config} does not keep it: set '
+                'default_hooks.checkpoint.max_keep_ckpts=-1'
+            )
 
 
 def _of_first(job: Job) -> Iterator[str]:

@@ -26,6 +26,7 @@ from rich.console import Console
 
 from ..analysis.check import positive
 from ..analysis.tables import text
+from ..shipped import config_file
 from .checks import faults, unready
 from .closed import known
 from .collect import collect, work_dirs
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """What the command line asks for; 0, or 1 where something failed."""
     args = parse_args(argv)
     try:
-        bench = read_benchmark(args.benchmark)
+        bench = read_benchmark(config_file(args.benchmark))
         jobs = benchmark_jobs(bench, place_of(bench, args))
         return int(args.what(bench, jobs, args))
     except (ValueError, FileNotFoundError) as error:
@@ -294,7 +295,7 @@ def changed_figures(written: str, anew: str) -> list[str]:
     return found
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog='python -m classroomkd_mm benchmark',
@@ -324,7 +325,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _add_run(kinds.choices['run'])
     kinds.choices['collect'].add_argument('folders', nargs='+', help='work dirs, or of several')
     _add_table(kinds.choices['table'])
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..runs import is_classroom, with_mentor_folder
+from ..shipped import config_file
 from .dumped import normal, parse_dumped, read_dumped, without
 from .study_file import Run
 
@@ -23,6 +24,7 @@ FOLDER = frozenset({'folder'})  # of mentors' files: with_mentor_folder sets it 
 
 def load(path: str) -> Config:
     """The config in a file, each time a copy; the file is read once."""
+    path = config_file(path)
     return copy.deepcopy(_load(path, os.stat(path).st_mtime_ns, os.getcwd()))
 
 

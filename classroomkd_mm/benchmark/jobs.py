@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from .standin import StandIn, stand_in
 from .study_file import Run
 
 DONE, TODO, PARTLY, BROKEN = 'done', 'to do', 'begun', 'failed'
+EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 MENTORS = 'mentors'  # folder of those that are trained on stand-in data
 
 
@@ -89,6 +91,18 @@ class Job:
     def weights(self) -> Path:
         """The checkpoint that others wait for."""
         return Path(self.moved.get(self.makes, self.makes))
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """Those of all its epochs, as configs name them, and where they are.
+
+        A rehearsal makes fewer; its last stands for each.
+        """
+        epochs = EPOCH.search(self.makes)
+        if epochs is None:
+            return {}
+        names = [f'{self.makes[: epochs.start()]}epoch_{i + 1}.pth' for i in range(int(epochs[1]))]
+        return {name: name if self.stand_in is None else str(self.weights) for name in names}
 
     @property
     def quoted(self) -> str:
@@ -198,8 +212,8 @@ def benchmark_jobs(bench: Benchmark, place: Place) -> dict[str, Job]:
     first = {
         job.name: job for job in (_first_job(one, bench, place) for one in bench.first.values())
     }
-    where = {job.makes: str(job.weights) for job in first.values()}
-    makers = {job.makes: job.name for job in first.values()}
+    where = {path: at for job in first.values() for path, at in job.checkpoints.items()}
+    makers = {path: job.name for job in first.values() for path in job.checkpoints}
     found = {
         name: _waiting(job, changed_config(job.run), makers, where) for name, job in first.items()
     }
@@ -273,7 +287,7 @@ def _waiting(job: Job, cfg: Config, makers: Mapping[str, str], where: Mapping[st
     """The job, waiting for those whose checkpoints its config names."""
     used = dict.fromkeys(each for each in strings(cfg.to_dict()) if each in makers)
     paths = {path: where[path] for path in (*used, job.makes) if path and path != where[path]}
-    return replace(job, needs=tuple(makers[path] for path in used), moved=paths)
+    return replace(job, needs=tuple(dict.fromkeys(makers[path] for path in used)), moved=paths)
 
 
 def in_order(jobs: Mapping[str, Job]) -> dict[str, Job]:

@@ -18,9 +18,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..shipped import tool
 from .configs import as_text, is_written
 from .record import METRICS, begin, ended, write
 
+TOLD = 'error: '  # as the command line begins it
 TAIL = 2000  # characters of a failed run's log that its error repeats
 
 
@@ -182,7 +184,7 @@ def train(config: Path, folder: Path, how: How | None = None) -> None:
     Raises:
         RuntimeError: Where that fails.
     """
-    command = ['tools/train.py', str(config), '--work-dir', str(folder), '--resume']
+    command = [tool('train.py'), str(config), '--work-dir', str(folder), '--resume']
     call(command, folder / 'train.log', 'training failed', how)
 
 
@@ -192,7 +194,7 @@ def test(config: Path, checkpoint: Path, out: Path, how: How | None = None) -> N
     Raises:
         RuntimeError: Where that fails.
     """
-    command = ['tools/test.py', str(config), str(checkpoint), '--work-dir', str(out.parent)]
+    command = [tool('test.py'), str(config), str(checkpoint), '--work-dir', str(out.parent)]
     call([*command, '--out', str(out)], out.with_name('test.log'), 'evaluation failed', how)
 
 
@@ -266,7 +268,11 @@ def only_process(folder: Path) -> Iterator[int]:
 
 
 def last_line(error: str) -> str:
-    """The line of an error that says what happened: the last that is no frame of a traceback."""
+    """The line of an error that says what happened.
+
+    The one in which a command told its own; else the last that is no frame of a traceback.
+    """
     lines = [line.strip() for line in error.splitlines() if line.strip()]
+    own = [line[len(TOLD) :] for line in lines if line.startswith(TOLD)]
     told = [line for line in lines if not re.match(r'(File ".*", line|\[rank|[\^~]+$)', line)]
-    return (told or lines or ['no message'])[-1]
+    return (own or told or lines or ['no message'])[-1]

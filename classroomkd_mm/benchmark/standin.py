@@ -21,6 +21,7 @@ PICTURES = dict(train=6, val=4, test=4)
 BATCH, CLASSES = 3, 10
 SIZES = dict(CIFAR10=32, CIFAR100=32, FashionMNIST=28, MNIST=28, ImageNet=256, CustomDataset=256)
 GREY = ('FashionMNIST', 'MNIST')
+UNLABELLED = '_pictures'  # of a list without classes
 LOADERS = ('train', 'val', 'test')
 
 Settings = dict[str, Any]
@@ -59,6 +60,8 @@ def _draw(folder: Path, size: int, grey: bool) -> None:
             cv2.imwrite(str(folder / split / f'{i}.png'), picture.astype(np.uint8))
             listed.append(f'{i}.png {i % CLASSES}')
         (folder / f'{split}.txt').write_text('\n'.join(listed))
+        names = (each.split()[0] for each in listed)
+        (folder / f'{split}{UNLABELLED}.txt').write_text('\n'.join(names))
 
 
 def stand_in(cfg: Config, by: StandIn) -> Config:
@@ -86,6 +89,8 @@ def _dataset(said: Settings, split: str, by: StandIn) -> Settings:
     """A data set of the same kind, its pictures drawn."""
     if 'dataset' in said and 'pipeline' not in said:
         return {**said, 'dataset': _dataset(said['dataset'], split, by)}
+    if 'datasets' in said:
+        return {**said, 'datasets': [_dataset(each, split, by) for each in said['datasets']]}
     kind = said['type'].split('.')[-1]
     if kind in ('CocoDataset', 'MpiiDataset'):
         return _people(said, kind, split, by)
@@ -114,10 +119,12 @@ def _classes(said: Settings, kind: str, split: str, by: StandIn) -> Settings:
     if not pipeline[0]['type'].endswith('LoadImageFromFile'):
         colour = 'grayscale' if kind in GREY else 'color'
         pipeline.insert(0, dict(type='LoadImageFromFile', color_type=colour))
+    labels = said.get('with_label', True)
     return dict(
         type='CustomDataset',
         data_root=str(folder),
-        ann_file=f'{split}.txt',
+        ann_file=f'{split}.txt' if labels else f'{split}{UNLABELLED}.txt',
+        with_label=labels,
         data_prefix=split,
         pipeline=pipeline,
         test_mode=split != 'train',

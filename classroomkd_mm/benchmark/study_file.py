@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from mmengine.config import Config
 
+from ..shipped import config_file
+
 Lesson = Mapping[str, Mapping[str, object]]
 
 
@@ -47,7 +49,7 @@ def read_study(path: str) -> Study:
     Raises:
         ValueError: Where the file has no metric or no runs.
     """
-    cfg = Config.fromfile(path)
+    cfg = Config.fromfile(config_file(path))
     if not cfg.get('metric') or not cfg.get('runs'):
         raise ValueError(f'{path}: a study has metric and runs; got {sorted(cfg)}')
     shared = cfg.get('options', {})

@@ -95,7 +95,7 @@ def toy(tmp_path, monkeypatch):
     """A benchmark whose runs take no time."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'tools').mkdir()
-    (tmp_path / 'tools/train.py').write_text(textwrap.dedent(TRAIN))
+    (tmp_path / 'tools/train.py').write_text('# classroomkd_mm\n' + textwrap.dedent(TRAIN))
     made = Toy(tmp_path)
     for name in ('small.py', 'big.py'):
         made.config(name)

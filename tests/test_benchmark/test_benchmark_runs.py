@@ -20,6 +20,7 @@ from classroomkd_mm.benchmark.dumped import figures_of
 from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Place, benchmark_jobs, execute
 from classroomkd_mm.benchmark.local import run_local, slots_for
 from classroomkd_mm.benchmark.spec import read_benchmark
+from classroomkd_mm.benchmark.standin import StandIn
 
 ROOT = Path(__file__).parents[2]
 KD = 'kd, small, seed 0'
@@ -73,6 +74,12 @@ def test_a_failed_run_is_reported_and_stops_only_those_that_wait_for_it(toy, cap
     assert main(['run', toy.file(), '--work-dir', 'w']) == 0
 
 
+def test_what_a_command_told_is_the_error_of_its_run():
+    log = 'training failed, see x.log:\nerror: the loss is not finite\n(--debug shows where)'
+    assert runs.last_line(log) == 'the loss is not finite'
+    assert runs.last_line('File "x.py", line 3\nValueError: no\n^^^^') == 'ValueError: no'
+
+
 def test_a_folder_with_other_settings_is_refused_not_quoted(toy, capsys):
     assert main(['run', toy.file(), '--work-dir', 'w']) == 0
     before = (toy.root / 'kd/small/seed_0/metrics.json').read_text()
@@ -97,7 +104,8 @@ def test_weights_of_another_config_are_not_taken_for_the_mentors(toy, capsys):
 
 def test_a_sampler_that_a_run_took_for_its_fixed_views_is_its_config_s():
     stock = dict(train_dataloader=dict(sampler=dict(type='DefaultSampler', shuffle=True)))
-    for view, name in (('ViewSampler', 'DefaultSampler'), ('InfiniteViewSampler', 'InfiniteSampler')):
+    views = (('ViewSampler', 'DefaultSampler'), ('InfiniteViewSampler', 'InfiniteSampler'))
+    for view, name in views:
         taken = dict(sampler=dict(type=f'classroomkd_mm.{view}', shuffle=True))
         stock['train_dataloader']['sampler']['type'] = name
         assert figures_of(stock) == figures_of(dict(train_dataloader=taken))
@@ -118,6 +126,23 @@ def test_a_dry_run_tells_of_weights_that_no_run_makes(toy, capsys):
     rows = dict(alone={}, kd=dict(mentors='all', lesson=dict(mentoring=dict(type='Fixd'))))
     assert main(['run', toy.file(rows=rows), '--dry']) == 1
     assert "kd, small: mentoring: type='Fixd' is not registered" in capsys.readouterr().out
+
+
+def test_a_mentor_may_be_an_earlier_epoch_of_a_run_that_keeps_it(toy, capsys):
+    """Early checkpoints of one network are weak peers; they are waited for as the last one is."""
+    early = dict(early=dict(config='big.py', checkpoint='work_dirs/big/epoch_1.pth'))
+    columns = dict(small=dict(config='small.py', mentors=['early']))
+    name = toy.file(mentors=early, columns=columns)
+    jobs = benchmark_jobs(read_benchmark(name), Place(toy.root))
+    assert jobs['kd, small, seed 0'].needs == ('mentor big',)
+    rehearsed = benchmark_jobs(read_benchmark(name), Place(toy.root, StandIn('data')))
+    moved = rehearsed['kd, small, seed 0'].moved
+    assert moved == {'work_dirs/big/epoch_1.pth': str(toy.root / 'mentors/big/epoch_2.pth')}
+    assert main(['run', name, '--work-dir', 'w', '--dry']) == 0
+    toy.config('big.py', "default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))\n")
+    assert main(['run', name, '--work-dir', 'w', '--dry']) == 1
+    said = 'mentor big: work_dirs/big/epoch_1.pth is asked for, and big.py does not keep it: set'
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

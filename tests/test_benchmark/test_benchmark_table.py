@@ -279,7 +279,7 @@ def test_the_best_checkpoint_is_evaluated_on_the_test_split(toy):
     test = (
         'import sys\nfrom pathlib import Path\nPath(sys.argv[-1]).write_text(\'{"top1": 7.0}\')\n'
     )
-    (toy.folder / 'tools/test.py').write_text(test)
+    (toy.folder / 'tools/test.py').write_text('# classroomkd_mm\n' + test)
     name = toy.file(checkpoint='best', rows=dict(alone={}), train_first=None, seeds=1, columns=dict(
         small=dict(config='small.py')))  # fmt: skip
     assert main(['run', name, *RUN]) == 0
