@@ -1,0 +1,1 @@
+"""One page about runs: who taught how much, who was right, what it cost, whom to drop."""
