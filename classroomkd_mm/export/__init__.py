@@ -1,0 +1,1 @@
+"""A student on its way out: its stock files, graphs for other runtimes, and what they cost."""

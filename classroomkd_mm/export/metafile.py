@@ -1,0 +1,85 @@
+"""A student's entry in OpenMMLab's model index: a metafile, and the index that names it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .facts import dataset_of
+from .source import Source
+
+COLLECTION = dict(
+    Name='ClassroomKD',
+    Paper=dict(
+        Title='Classroom-Inspired Multi-Mentor Distillation with Adaptive Learning Strategies',
+        URL='https://arxiv.org/abs/2409.20237',
+    ),
+)
+# Data sets as the index calls them; others by their type.
+DATA = dict(
+    Coco='COCO', CocoWholeBody='COCO-WholeBody', Mpii='MPII', ImageNet='ImageNet-1k',
+    CIFAR10='CIFAR-10', CIFAR100='CIFAR-100',
+)  # fmt: skip
+NO_METRICS = ('train/', 'val/', 'classroom/')
+TASKS = dict(mmpose='Body 2D Keypoint', mmpretrain='Image Classification')
+
+
+def metafile(source: Source, name: str, parameters: int, files: Mapping[str, str]) -> str:
+    """The metafile as YAML.
+
+    Args:
+        source: The student.
+        name: Its name in the index.
+        parameters: How many it has.
+        files: Its ``Config`` and ``Weights``, as paths beside the index.
+    """
+    cfg = source.cfg
+    backbone = (cfg.model.get('backbone') or {}).get('type')
+    kind = str(dataset_of(cfg).get('type', 'unknown')).removesuffix('Dataset')
+    data = DATA.get(kind, kind)
+    result = dict(Task=TASKS.get(cfg.get('default_scope', 'mmpose')), Dataset=data)
+    metrics = last_metrics(source.folder)
+    entry: dict[str, Any] = {
+        'Name': name,
+        'In Collection': COLLECTION['Name'],
+        'Metadata': {
+            'Training Data': data,
+            'Architecture': [str(backbone)],
+            'Parameters': parameters,
+            'Mentors': [str(each.get('name')) for each in source.mentors],
+        },
+        **files,
+    }
+    if metrics:  # of a run that evaluated nothing, nothing is known
+        entry['Results'] = [dict(result, Metrics=metrics)]
+    return yaml.safe_dump(dict(Collections=[COLLECTION], Models=[entry]), sort_keys=False)
+
+
+def index(metafile_: str) -> str:
+    """The model index as YAML.
+
+    Args:
+        metafile_: The metafile's path.
+    """
+    return yaml.safe_dump(dict(Import=[metafile_]), sort_keys=False)
+
+
+def last_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of a run's last evaluation, without their prefixes; none where it had none."""
+    last: dict[str, float] = {}
+    # A resumed run has a folder for each start; they sort by time.
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            found = {
+                key.split('/')[-1]: float(value)
+                for key, value in record.items()
+                # COCO's figures are -1 where there is nobody of that size.
+                if '/' in key and not key.startswith(NO_METRICS) and value >= 0
+            }
+            last = found if found and 'loss' not in record else last
+    return last

@@ -1,0 +1,107 @@
+"""What a run's work dir holds of its student, and of the mentors that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ..mentors import MentorSettings
+from ..mentors.checkpoint import load_matching, read_state_dict
+from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
+
+ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run's student.
+
+    Attributes:
+        folder: The work dir.
+        cfg: The student's config, for the stock library.
+        checkpoint: The file of its weights.
+        weights: These, by name.
+        mentors: The entries of the run's mentors; none where it was no classroom.
+    """
+
+    folder: Path
+    cfg: Config
+    checkpoint: Path
+    weights: Mapping[str, Tensor]
+    mentors: Sequence[Mapping[str, Any]]
+
+    def student(self) -> nn.Module:
+        """The student with its weights, for evaluation.
+
+        Raises:
+            ValueError: Where they do not fit.
+        """
+        network, _ = MentorSettings('student', self.cfg, None).build()
+        load_matching(network, self.weights, f'checkpoint={str(self.checkpoint)!r}')
+        return network.eval()
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The mentors' networks by name, with random weights: what they cost is the same."""
+        made = {}
+        for position, entry in enumerate(self.mentors):
+            kept = {key: entry[key] for key in ENTRY if key in entry}
+            settings = MentorSettings.of({**kept, 'checkpoint': None}, position)
+            made[settings.name] = settings.build()[0].eval()
+        return made
+
+
+def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = False) -> Source:
+    """Read a work dir.
+
+    Args:
+        folder: The work dir.
+        checkpoint: The student's weights; by default the best by its evaluations where one is
+            kept, else the last.
+        trusted: Read it with all that pickle allows, running the code that it may carry.
+
+    Raises:
+        FileNotFoundError: Where config or checkpoint is missing.
+        ValueError: Where there are several configs and none is a classroom's.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f'{folder} is no work dir: there is no such folder')
+    run = _run_config(folder)
+    own = folder / STUDENT_FILE
+    cfg = student_config(Config.fromfile(own) if own.is_file() else run)
+    path = Path(checkpoint) if checkpoint else _checkpoint(folder)
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
+    mentors = (run.get('model') or {}).get('mentors') or ()
+    return Source(folder, cfg, path, read_state_dict(path, 'checkpoint', trusted), mentors)
+
+
+def _run_config(folder: Path) -> Config:
+    """The config that the run was of, its mentors' files being looked for beside it."""
+    paths = [path for path in sorted(folder.glob('*.py')) if path.name != STUDENT_FILE]
+    if not paths and (folder / STUDENT_FILE).is_file():
+        paths = [folder / STUDENT_FILE]
+    if not paths:
+        raise FileNotFoundError(f'{folder} is no work dir: it holds no config (*.py)')
+    read = [with_mentor_folder(Config.fromfile(path)) for path in paths]
+    rooms = [cfg for cfg in read if is_classroom(cfg.get('model') or {})]
+    if not rooms and len({repr(cfg.get('model')) for cfg in read}) > 1:
+        names = ', '.join(path.name for path in paths)
+        raise ValueError(f'{folder} holds several configs of different models: {names}')
+    return (rooms or read)[0]
+
+
+def _checkpoint(folder: Path) -> Path:
+    best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    last = folder / 'last_checkpoint'
+    if best:
+        return best[-1]
+    if not last.is_file():
+        raise FileNotFoundError(f'{folder} holds no checkpoint: give --checkpoint FILE')
+    path = Path(last.read_text().strip())
+    # The work dir may have been moved since.
+    return path if path.is_file() else folder / path.name

@@ -1,0 +1,194 @@
+"""A student leaves its run: stock files, graphs that predict the same, their cost, its entry."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from modelindex.load_model_index import load
+
+from classroomkd_mm.__main__ import main
+from classroomkd_mm.export import command, cost, facts, graph, metafile, picture, stock
+from classroomkd_mm.export.source import read_source
+from classroomkd_mm.runs import STUDENT_FILE, student_config
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def work_dir(demo_config, tmp_path):
+    """A classroom's work dir as a run leaves it, its student with random weights."""
+
+    def make(change=lambda cfg: None, name='classroom'):
+        cfg = demo_config(name)
+        change(cfg)
+        folder = tmp_path / 'run'
+        (folder / '20260101/vis_data').mkdir(parents=True)
+        cfg.dump(str(folder / f'{name}.py'))
+        alone = student_config(cfg)
+        alone.dump(str(folder / STUDENT_FILE))
+        torch.manual_seed(0)
+        network = MODELS.build(alone.model)
+        torch.save(dict(state_dict=network.state_dict(), meta={}), folder / 'epoch_2.pth')
+        (folder / 'last_checkpoint').write_text('/moved/since/epoch_2.pth')
+        lines = [{'loss': 1.0, 'step': 1}, {'coco/AP': 0.25, 'coco/AP (M)': -1.0, 'step': 2}]
+        log = '\n'.join(map(json.dumps, lines))
+        (folder / '20260101/vis_data/scalars.json').write_text(log)
+        return folder
+
+    return make
+
+
+def simcc(cfg):
+    codec = dict(type='SimCCLabel', input_size=(48, 64), sigma=4.9, simcc_split_ratio=2.0)
+    cfg.model.student.head = dict(
+        type='SimCCHead', in_channels=64, out_channels=17, input_size=(48, 64),
+        in_featuremap_size=(6, 8), simcc_split_ratio=2.0, deconv_out_channels=None,
+        loss=dict(type='KLDiscretLoss', use_target_weight=True), decoder=codec,
+    )  # fmt: skip
+    cfg.model.student.pop('test_cfg', None)
+
+
+@pytest.mark.parametrize('change, gives', [(lambda cfg: None, 'heatmap'), (simcc, 'simcc')])
+def test_a_pose_student_goes_out_and_predicts_the_same_everywhere(
+    work_dir, change, gives, tmp_path, capsys
+):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('openvino')
+    folder, out = work_dir(change), tmp_path / 'out'
+    argv = ['export', str(folder), '--onnx', '--openvino', '--out', str(out), '--rounds', '2']
+    assert main(argv) == 0, capsys.readouterr().err
+    said = json.loads((out / 'export.json').read_text())
+    assert said['gives'] == gives and said['outputs'] == facts.NAMES[gives]
+    assert 'in a process without classroomkd_mm' in said['stock']
+    assert set(said['differences']) == {'ONNX Runtime', 'OpenVINO'}
+    assert max(said['differences'].values()) < 1e-4
+    assert said['input']['shape'] == ['batch', 3, 64, 48] and len(said['keypoints']) == 17
+    # Against the stock network, built anew: another batch than the graph was made with.
+    network = MODELS.build(Config.fromfile(out / 'student.py').model).eval()
+    network.load_state_dict(torch.load(out / 'student.pth')['state_dict'], strict=True)
+    inputs = torch.randn(5, 3, 64, 48)
+    with torch.no_grad():
+        want = network(inputs, None, mode='tensor')
+    got = graph.onnx_runs(out / 'end2end.onnx')(inputs.numpy())
+    for ours, theirs in zip(want if isinstance(want, tuple) else (want,), got):
+        assert np.allclose(ours.numpy(), theirs, atol=1e-4 * float(ours.abs().max()))
+    rows = [line.split('|')[1:3] for line in (out / 'cost.md').read_text().splitlines()[2:8]]
+    runtimes = [runtime.strip() for _, runtime in rows]
+    assert [name.strip() for name, _ in rows] == ['student'] * 3 + ['large', 'medium', 'small']
+    assert runtimes == ['PyTorch', 'ONNX Runtime', 'OpenVINO', *['PyTorch'] * 3]
+    assert cv2.imread(str(out / 'predictions.png')).shape[0] == picture.HEIGHT
+    (model,) = load(str(out / 'model-index.yml')).models
+    assert (model.name, model.config, model.weights) == ('run', 'student.py', 'student.pth')
+    assert model.results[0].metrics == {'AP': 0.25}
+
+
+def test_the_picture_needs_the_exported_file_alone(tmp_path):
+    """Its script imports neither PyTorch, OpenMMLab nor this package."""
+    code = (
+        f"import runpy, sys; runpy.run_path({picture.__file__!r}); import onnxruntime\n"
+        "print([name for name in ('torch', 'mmengine', 'mmpose', 'classroomkd_mm')"
+        ' if name in sys.modules])'
+    )
+    pytest.importorskip('onnxruntime')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout.strip() == '[]', done.stderr
+
+
+def test_the_picture_draws_the_largest_values():
+    known = dict(gives='heatmap', input=dict(shape=['batch', 3, 64, 48]))
+    maps = np.zeros((1, 2, 32, 24), np.float32)
+    maps[0, 0, 8, 3], maps[0, 1, 31, 23] = 1, 0.5
+    places, scores = picture.keypoints([maps], known)
+    assert places.tolist() == [[[6, 16], [46, 62]]] and scores.tolist() == [[1, 0.5]]
+    x, y = np.zeros((1, 1, 96), np.float32), np.zeros((1, 1, 128), np.float32)
+    x[0, 0, 20], y[0, 0, 100] = 0.75, 0.5
+    places, scores = picture.keypoints([x, y], dict(known, gives='simcc'))
+    assert places.tolist() == [[[10, 50]]] and scores.tolist() == [[0.5]]
+    swapped = dict(normalisation=dict(channels='RGB', mean=[1, 2, 3], std=[1, 2, 4]))
+    one = picture.normalised(np.array([[[[11, 10, 9]]]], np.uint8), swapped)
+    assert one.reshape(-1).tolist() == [8, 4, 2]
+
+
+def test_the_stock_process_refuses_this_package():
+    code = (
+        f'import runpy, sys; found = runpy.run_path({stock.__file__!r})\n'
+        "sys.meta_path.insert(0, found['Refuse'])\nimport classroomkd_mm"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and 'classroomkd_mm is refused here' in done.stderr
+
+
+def test_a_graph_that_differs_is_an_error():
+    known = dict(
+        input=dict(shape=['batch', 3, 4, 4]), outputs=['output'],
+        normalisation=dict(mean=[0.0] * 3, std=[1.0] * 3),
+    )  # fmt: skip
+
+    def want(inputs):
+        return [inputs.mean((2, 3))]
+
+    assert graph.difference(want, want, known, 'ours') == 0
+    with pytest.raises(ValueError, match='ours differs from the student by 1.0e-02'):
+        graph.difference(want, lambda inputs: [1.01 * want(inputs)[0]], known, 'ours')
+    with pytest.raises(ValueError, match=r'the shape of output is \(1, 1\), of the student \(1, 3'):
+        graph.difference(want, lambda inputs: [want(inputs)[0][:, :1]], known, 'ours')
+
+
+def test_a_work_dir_that_lacks_something_is_told(work_dir, tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere is no work dir: there is no such folder'):
+        read_source(tmp_path / 'nowhere')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match=r'holds no config \(\*.py\)'):
+        read_source(tmp_path / 'empty')
+    folder = work_dir()
+    with pytest.raises(FileNotFoundError, match="checkpoint='none.pth' does not exist"):
+        read_source(folder, 'none.pth')
+    (folder / 'last_checkpoint').unlink()
+    with pytest.raises(FileNotFoundError, match='holds no checkpoint: give --checkpoint FILE'):
+        read_source(folder)
+    torch.save(dict(state_dict={'head.x': torch.ones(1)}), folder / 'best_coco_AP_epoch_1.pth')
+    source = read_source(folder)
+    assert source.checkpoint.name == 'best_coco_AP_epoch_1.pth'
+    with pytest.raises(ValueError, match='best_coco_AP_epoch_1'):
+        source.student()
+
+
+def test_without_a_runtime_it_says_what_to_install(work_dir, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    assert main(['export', str(work_dir(name='alone')), '--onnx']) == 1
+    assert 'onnxruntime is needed: pip install onnxruntime' in capsys.readouterr().err
+
+
+def test_a_stock_run_has_no_mentors_and_files_can_be_drawn_into(work_dir, tmp_path):
+    pytest.importorskip('onnxruntime')
+    cv2.imwrite(str(tmp_path / 'a.png'), np.full((50, 40, 3), 90, np.uint8))
+    argv = [str(work_dir(name='alone')), '--onnx', '--rounds', '1', '--pictures']
+    assert command.main([*argv, str(tmp_path / 'a.png')]) == 0
+    assert cv2.imread(str(tmp_path / 'run/export/predictions.png')).shape == (256, 192, 3)
+    entry = yaml.safe_load((tmp_path / 'run/export/metafile.yml').read_text())['Models'][0]
+    assert entry['Metadata']['Mentors'] == []
+    with pytest.raises(ValueError, match='none.png: there is no such picture'):
+        command.main([*argv, 'none.png'])
+
+
+def test_mmdeploys_config_is_named_where_it_has_one():
+    assert facts.mmdeploy_configs('simcc', (192, 256)) == dict(
+        onnx='configs/mmpose/pose-detection_simcc_onnxruntime_dynamic.py',
+        openvino='configs/mmpose/pose-detection_simcc_openvino_static-256x192.py',
+    )
+    assert facts.mmdeploy_configs('heatmap', (288, 384))['openvino'] is None
+
+
+def test_the_calls_take_turns():
+    turns = []
+    spent = cost.milliseconds({name: lambda name=name: turns.append(name) for name in 'ab'}, 2)
+    assert turns == ['a', 'b'] * (cost.WARM_UP + 2) and set(spent) == {'a', 'b'}
+    assert metafile.last_metrics(Path('/nowhere')) == {}
