@@ -144,7 +144,7 @@ def classroom(few_people, mentors, tmp_path):
 def test_mentors_of_four_forms_are_read_as_their_own_stock_inference_reads_them(classroom):
     """Within half a heatmap pixel; the larger one sees more when it is shown its own crop."""
     far = compare(classroom, PEOPLE)
-    print(text(table(far)))  # docs/mentors.md; pytest -s
+    print(text(table(far)))  # docs/published.md; pytest -s
     assert list(far) == list(MENTORS)
     for name, (scored, taught) in far.items():
         assert len(scored) >= 10 * PEOPLE, name
