@@ -5,11 +5,17 @@ PIP_FLAGS ?=
 JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-PINS := requirements.txt setup.py $(wildcard requirements/placeholders/*/setup.py)
+PINS := requirements.txt pyproject.toml $(wildcard requirements/placeholders/*/setup.py)
 # The stamp's name is a hash of the pins: an environment that is up to date is left alone.
 STAMP := $(VENV)/.installed-$(shell cat $(PINS) | sha256sum | cut -c1-16)
 
-.PHONY: help install demo test test-quick test-nightly lint clean
+QUICK := tests/test_functional tests/test_parts tests/test_properties.py tests/test_record.py \
+	tests/test_golden.py tests/test_mentors
+# The oldest versions that are claimed, see requirements/oldest.txt.
+OLDEST ?= .venv-oldest
+OLDEST_PYTHON ?= python3.9
+
+.PHONY: help install demo test test-quick test-nightly test-oldest lint docs clean
 help:
 	@grep -E '^# make|^[a-z-]+:.*## ' Makefile | sed 's/:.*## /: /'
 
@@ -31,17 +37,25 @@ test: install lint ## all tests, and the examples in docstrings
 	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
-	$(VENV)/bin/python -m pytest tests/test_functional tests/test_parts tests/test_record.py \
-		tests/test_golden.py tests/test_mentors
+	$(VENV)/bin/python -m pytest $(QUICK)
 
 test-nightly: install ## what takes minutes: more published students, more kills
 	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests -m nightly
 	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests/test_runs/test_resume.py
 
+test-oldest: ## the quick tests with the oldest versions that are claimed, in OLDEST (.venv-oldest)
+	test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements/oldest.txt
+	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --no-deps mmpose==1.3.0
+	$(OLDEST)/bin/python -m pytest $(QUICK) tests/test_distiller.py tests/test_consent.py
+
 lint: install ## ruff, mypy and the package's layers
 	$(VENV)/bin/ruff check classroomkd_mm tools tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+
+docs: install ## the documentation, into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --site-dir build/site
 
 clean: ## remove the environment
 	rm -rf $(VENV)

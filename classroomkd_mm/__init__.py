@@ -3,6 +3,7 @@
 from . import (
     backbones,  # noqa: F401  (registers them)
     compat,  # noqa: F401  (first: it is what lets MMPose import)
+    shipped,  # noqa: F401  (makes classroomkd_mm::PATH known)
 )
 from .distiller import ClassroomDistiller
 from .hooks import ClassroomHook, MentorEvalHook

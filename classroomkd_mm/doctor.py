@@ -1,8 +1,10 @@
-"""``python -m classroomkd_mm.doctor``: what is installed, what is missing, can it train?"""
+"""Doctor: what is installed, what is missing, can it train?"""
 
+import argparse
 import logging
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Callable, Optional
 
@@ -175,8 +177,18 @@ def print_environment() -> None:
         print(f'provided     {", ".join(PROVIDED)} (in place of mmdet)')
 
 
-def main() -> int:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line, without arguments."""
+    return argparse.ArgumentParser(
+        prog='python -m classroomkd_mm doctor',
+        description='What is installed, what is missing, and can it train?',
+        epilog='Exit status: 0 where pose or classification can train, else 1.',
+    )
+
+
+def main(argv: Sequence[str] = ()) -> int:
     """Print the report; 0 if the set-up can train a task at least, else 1."""
+    make_parser().parse_args(argv)
     print_environment()
     lines, trains = verdicts()
     for line in lines:
@@ -185,4 +197,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

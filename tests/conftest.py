@@ -15,6 +15,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from oldest import skip_on_the_oldest
 
 import classroomkd_mm  # noqa: F401
 from classroomkd_mm.datasets import make_synthetic_people
@@ -22,6 +23,10 @@ from classroomkd_mm.mentors import MentorSettings
 
 torch.set_num_threads(1)
 CONFIGS = Path(__file__).parents[1] / 'configs'
+
+
+def pytest_collection_modifyitems(items):
+    skip_on_the_oldest(items)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +124,7 @@ def train():
 def tool(monkeypatch):
     """``tool(name)``: tools/NAME.py as a module, for the scripts that have logic of their own.
 
-    Until the test ends it is importable: train.py and test.py import flags, which is loaded first.
+    Until the test ends it is importable, by another tool as well.
     """
 
     def load(name):

@@ -1,6 +1,8 @@
-"""Compare mentors with their own stock inference (classroomkd_mm.analysis.compare); see --help."""
+"""Compare mentors with their stock inference: ``python -m classroomkd_mm compare``; see --help."""
 
-from classroomkd_mm.analysis.compare import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(main(['compare', *sys.argv[1:]]))

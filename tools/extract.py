@@ -1,6 +1,8 @@
-"""Write a checkpoint's weights to a clean file (classroomkd_mm.analysis.extract); see --help."""
+"""A checkpoint's weights in a clean file: ``python -m classroomkd_mm extract``; see --help."""
 
-from classroomkd_mm.analysis.extract import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(main(['extract', *sys.argv[1:]]))

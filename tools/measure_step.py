@@ -1,6 +1,8 @@
-"""Measure what a classroom's training step costs (classroomkd_mm.analysis.cost); see --help."""
+"""Measure what a classroom's training step costs: ``python -m classroomkd_mm cost``; see --help."""
 
-from classroomkd_mm.analysis.cost import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(main(['cost', *sys.argv[1:]]))

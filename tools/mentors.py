@@ -1,6 +1,8 @@
-"""Search, describe, check and download mentors (classroomkd_mm.analysis.check); see --help."""
+"""Search, check and download mentors: ``python -m classroomkd_mm mentors``; see --help."""
 
-from classroomkd_mm.analysis.check import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(main(['mentors', *sys.argv[1:]]))

@@ -1,6 +1,8 @@
-"""Compare methods over seeds (classroomkd_mm.analysis.study); see --help."""
+"""Compare methods over seeds: ``python -m classroomkd_mm study``; see --help."""
 
-from classroomkd_mm.analysis.study import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(main(['study', *sys.argv[1:]]))

@@ -1,6 +1,8 @@
-"""Show which beta makes the temperature matter (classroomkd_mm.analysis.beta); see --help."""
+"""Show which beta makes the temperature matter: ``python -m classroomkd_mm beta``; see --help."""
 
-from classroomkd_mm.analysis.beta import main
+import sys
+
+from classroomkd_mm.__main__ import main
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    raise SystemExit(main(['beta', *sys.argv[1:]]))

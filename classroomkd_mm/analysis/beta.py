@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..functional import kl_distill
+from ..shipped import config_file
 
 BETAS, TAUS = (1, 3, 10, 30, 100), (1.0, 2.0, 4.0)
 
@@ -25,7 +26,7 @@ def heatmaps(config: str, checkpoint: str, batches: int) -> Tensor:
     """Heatmaps ``(N, K, H, W)`` of a network on its validation pictures."""
     from mmpose.apis import init_model
 
-    cfg = Config.fromfile(config)
+    cfg = Config.fromfile(config_file(config))
     model = init_model(cfg, checkpoint, device='cpu')
     outputs = []
     with DefaultScope.overwrite_default_scope('mmpose'), torch.no_grad():
@@ -74,10 +75,12 @@ def lines(student: Tensor, mentor: Tensor) -> Iterator[str]:
             )
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog='python -m classroomkd_mm beta',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for who, name in (('student', 'mentor_small'), ('mentor', 'mentor_large')):
         parser.add_argument(
@@ -87,7 +90,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
             default=(f'configs/demo/{name}.py', f'work_dirs/demo/{name}/epoch_12.pth'),
         )
     parser.add_argument('--batches', type=int, default=2)
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -1,6 +1,6 @@
 """Check a classroom's mentors: what of each is adapted, or why it cannot teach.
 
-Also the command line of ``tools/mentors.py``, which searches, tells of and fetches mentors as well.
+Also ``python -m classroomkd_mm mentors``, which searches, tells of and fetches mentors as well.
 """
 
 import argparse
@@ -20,17 +20,18 @@ from mmengine.utils import track_iter_progress
 from ..distiller import ClassroomDistiller
 from ..mentors.configs import located
 from ..registry import MODELS
-from ..runs import is_classroom, with_mentor_folder
+from ..runs import is_classroom, read_classroom, with_mentor_folder
 from .tables import Rows, markdown, text
 from .zoo import Wanted, download, found_table, info, search
 
 DESCRIPTION = 'Find mentors in the installed model indexes, check a classroom, fetch weights ahead.'
 EXAMPLES = """examples:
-  python tools/mentors.py search hrnet --dataset COCO --metric AP
-  python tools/mentors.py info td-hm_hrnet-w48_8xb32-210e_coco-256x192
-  python tools/mentors.py check configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py
-  python tools/mentors.py check configs/demo/classroom.py --zoo rtmpose --dataset COCO --batch 4
-  python tools/mentors.py download configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
+  python -m classroomkd_mm mentors search hrnet --dataset COCO --metric AP
+  python -m classroomkd_mm mentors info td-hm_hrnet-w48_8xb32-210e_coco-256x192
+  python -m classroomkd_mm mentors check CONFIG
+  python -m classroomkd_mm mentors check classroomkd_mm::demo/classroom.py --zoo rtmpose \\
+      --dataset COCO --batch 4
+  python -m classroomkd_mm mentors download CONFIG"""
 FACTS = ['keypoints shared', 'CPU ms per picture']
 # What a mentor's error says is for the user; any other kind of error says its own name as well.
 TOLD = (ValueError, TypeError, ImportError, FileNotFoundError)
@@ -127,7 +128,7 @@ class Trial:
         model(**data, mode='loss')
         mentor, bridge = model.members[0]
         started = time.process_time()  # of this process alone, whatever else the machine does
-        if not mentor(data['inputs'], samples=data['data_samples']).finite:
+        if not mentor(data['inputs'], samples=data['data_samples']).finite.all():
             raise ValueError('its outputs are not finite: it would be muted')
         seconds = time.process_time() - started
         known = bridge.known
@@ -202,10 +203,13 @@ def published(cfg: Config, wanted: Wanted) -> list[Settings]:
     return [dict(name=name, zoo=name, **pad) for name in names]
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
-    """The command line of ``tools/mentors.py``."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
-        description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+        prog='python -m classroomkd_mm mentors',
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     commands = parser.add_subparsers(dest='command', required=True)
     finder = commands.add_parser('search', help='published networks, best first')
@@ -222,6 +226,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     )
     bringer = commands.add_parser('download', help='fetch weights ahead, for machines without net')
     bringer.add_argument('names', nargs='+', help='zoo names or classroom configs')
+    return parser
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser()
     args = parser.parse_args(argv)
     filtered = args.command == 'check' and (args.task or args.dataset or args.metric)
     if filtered and args.words is None:
@@ -275,12 +285,12 @@ def _rows(args: argparse.Namespace) -> Rows:
     wanted = Wanted(args.words or (), args.task, args.dataset, args.metric)
     if args.command == 'search':
         return found_table(search(wanted), wanted.metric)
-    cfg = Config.fromfile(args.config)
+    cfg = read_classroom(args.config)
     return check(cfg, listed(cfg) if args.words is None else published(cfg, wanted), args.batch)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run one command of ``tools/mentors.py``; 1 where a mentor of ``check`` does not fit."""
+    """Run one command of ``mentors``; 1 where a mentor of ``check`` does not fit."""
     args = parse_args(argv)
     try:
         rows = _rows(args)

@@ -28,6 +28,7 @@ from ..members import AnyMentor
 from ..mentors import MentorSettings
 from ..mentors.checkpoint import read_checkpoint
 from ..mentors.download import fetch
+from ..runs import read_classroom
 from ..tasks.base import Samples
 from ..tasks.pose import PoseTask
 from ..tasks.pose.bridge import PoseBridge
@@ -36,7 +37,7 @@ from .check import Dataset, build_classroom, training_set
 from .tables import Rows, text
 
 EXAMPLE = """example:
-  python tools/compare_mentors.py configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
+  python -m classroomkd_mm compare configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
 # Sharp enough that a heatmap's distribution has a peak, whatever the config's own loss is.
 LOSS = dict(type='KLDistillLoss', beta=10.0)
 
@@ -216,21 +217,29 @@ def table(far: Mapping[str, np.ndarray]) -> Rows:
     return rows
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawTextHelpFormatter
+        prog='python -m classroomkd_mm compare',
+        description=__doc__,
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('config', help='classroom config')
     parser.add_argument('--people', type=int, default=32, help='how many (default 32)')
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table."""
     args = parse_args(argv)
     try:
-        print(text(table(compare(Config.fromfile(args.config), args.people))))
+        print(text(table(compare(read_classroom(args.config), args.people))))
     except (ValueError, RuntimeError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
     return 0

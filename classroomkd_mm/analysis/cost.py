@@ -27,6 +27,7 @@ from ..distiller import ClassroomDistiller
 from ..members import AnyMentor
 from ..mentors.cheap import CHEAP
 from ..parts import DistillLoss
+from ..runs import read_classroom
 from ..structures import Lesson
 from .check import Dataset, build_classroom, first_samples, positive, training_set
 
@@ -317,7 +318,7 @@ def peaks(work: Mapping[str, Work]) -> dict[str, int]:
     return found
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog='python -m classroomkd_mm cost',
@@ -342,14 +343,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--plot', metavar='FILE', help='draw what whole runs cost, by their views')
     parser.add_argument('--json', action='store_true', help='all turns, for a program to read')
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print."""
     args = parse_args(argv)
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = read_classroom(args.config)
         with tempfile.TemporaryDirectory() as memory:
             setting = (args.batch_size, args.device, memory, args.cheap, args.weights)
             work = steps(cfg, *setting)

@@ -19,9 +19,10 @@ from ..mentors.checkpoint import load_matching, read_state_dict
 from ..mentors.prefixes import COUNTS, chains, common, fitting, told, unwrapped, without
 
 EXAMPLES = """examples:
-  python tools/extract.py work_dirs/distilled/epoch_300.pth student.pth
-  python tools/extract.py distilled.pth teacher.pth --prefix teacher.
-  python tools/extract.py last.ckpt clean.pth --config configs/cls/cifar100/plain_resnet56.py"""
+  python -m classroomkd_mm extract work_dirs/distilled/epoch_300.pth student.pth
+  python -m classroomkd_mm extract distilled.pth teacher.pth --prefix teacher.
+  python -m classroomkd_mm extract last.ckpt clean.pth \\
+      --config classroomkd_mm::cls/cifar100/plain_resnet56.py"""
 
 
 def extract(
@@ -89,10 +90,13 @@ def _asked(weights: Mapping[str, Tensor], what: str, prefix: str) -> str:
     return chain
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+        prog='python -m classroomkd_mm extract',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('src', metavar='FILE', help='the checkpoint')
     parser.add_argument('dst', metavar='OUT', help='the file to write')
@@ -104,7 +108,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='read FILE with all that pickle allows, running the code that it may carry; a whole\n'
         'pickled network (torch.save(model)) needs it',
     )
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ from ..datasets import FixedViews, find_fixed_views, view_numbers
 from ..distiller import ClassroomDistiller
 from ..mentors.memory import Codec, RememberedMentor, plan, size
 from ..mentors.memory.store import ANSWERS, FACTS
+from ..runs import read_classroom
 from ..structures import Answer
 from .check import build_classroom, positive, training_set
 from .fidelity import Batch, Fidelity, add_batch, fidelity_table
@@ -194,7 +195,7 @@ def share(numbers: Sequence[int], args: argparse.Namespace) -> list[int]:
     return list(numbers)[rank + world * part :: world * parts]
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog='python -m classroomkd_mm remember',
@@ -222,7 +223,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', default={}
     )
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def _device() -> str:
@@ -319,7 +325,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fill a memory, or see to it."""
     args = parse_args(argv)
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = read_classroom(args.config)
         cfg.merge_from_dict(args.cfg_options)
         run(cfg, args)
     except (ValueError, TypeError, OSError) as error:

@@ -24,8 +24,8 @@ from .tables import markdown
 
 __all__ = ['Run', 'Study', 'half_width', 'last_evaluation', 'read_study', 'run_config']
 EXAMPLES = """examples:
-  python tools/study.py configs/study/synthetic_pose.py --seeds 5     # every run, on the test split
-  python tools/study.py STUDY --split val --seeds 1 --only aver \\
+  python -m classroomkd_mm study configs/study/synthetic_pose.py --seeds 5  # all, on test
+  python -m classroomkd_mm study STUDY --split val --seeds 1 --only aver \\
       --set model.distill_loss.beta 3 10 30                            # choose a setting, on val"""
 DIGITS = 4
 
@@ -130,10 +130,13 @@ def summarise(
     return rows
 
 
-def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter
+        prog='python -m classroomkd_mm study',
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('study', help='study file, e.g. configs/study/synthetic_pose.py')
     parser.add_argument('--seeds', type=int, default=5, help='seeds 0..N-1 (default 5)')
@@ -151,7 +154,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         help='a setting and the values to try, for every run; can be repeated (all combinations)',
     )
     parser.add_argument('--work-dir', help='default work_dirs/study/STUDY')
-    return parser.parse_args(argv)
+    return parser
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Read the command line."""
+    return make_parser().parse_args(argv)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

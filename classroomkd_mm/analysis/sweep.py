@@ -28,6 +28,7 @@ from ..members import adaptations
 from ..mentors.checkpoint import load_matching
 from ..mentors.configs import model_config, read_config
 from ..parts import KnowledgeFilter
+from ..runs import read_classroom
 from .check import TOLD, build_classroom
 from .made_up import MadeUp, built_in_no_time, fill, made_up
 from .tables import Rows, markdown
@@ -296,10 +297,10 @@ def _kind(why: str) -> str:
     return re.sub(r'\d+(\.\d+)?', 'N', why)
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line of ``python -m classroomkd_mm sweep``."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
-        'classroomkd_mm sweep',
+        prog='python -m classroomkd_mm sweep',
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawTextHelpFormatter,
@@ -310,6 +311,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--only', nargs='*', default=[], metavar='WORD', help='paths with a word')
     parser.add_argument('--shard', type=_shard, default=(1, 1), metavar='I/N', help='every Nth')
     parser.add_argument('--out', type=Path, help='lines of results (work_dirs/sweep/...)')
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser()
     args = parser.parse_args(argv)
     if (args.role == 'mentor') != (args.of is not None):
         parser.error('mentors need --of CONFIG, students take none')
@@ -328,7 +335,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     index, count = args.shard
     file = args.out or Path(f'work_dirs/sweep/{args.library}_{args.role}.jsonl')
-    taught = Taught(Config.fromfile(args.of)) if args.of else None
+    taught = Taught(read_classroom(args.of)) if args.of else None
     try:
         names = configs_of(args.library, args.only)[index - 1 :: count]
     except ValueError as error:

@@ -10,6 +10,7 @@ from mmengine.hub import get_config
 
 from ..mentors.download import fetch
 from ..mentors.zoo import Published, look_up, zoo
+from ..shipped import config_file
 from .tables import Rows
 
 NORMALISATION = ('mean', 'std', 'bgr_to_rgb', 'to_rgb')
@@ -109,7 +110,8 @@ def download(names: Sequence[str]) -> Rows:
     rows = [['weights', 'file']]
     for name in names:
         if name.endswith('.py'):
-            urls = [_url(mentor) for mentor in Config.fromfile(name).model.get('mentors', [])]
+            cfg = Config.fromfile(config_file(name))
+            urls = [_url(mentor) for mentor in cfg.model.get('mentors', [])]
         else:
             urls = [_url(dict(zoo=name))]
         for url in urls:

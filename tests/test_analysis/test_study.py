@@ -141,7 +141,7 @@ def test_a_run_that_does_not_train_by_epochs_is_refused(tmp_path):
 
 def test_a_failed_training_ends_with_its_log(tmp_path, monkeypatch):
     (tmp_path / 'tools').mkdir()
-    (tmp_path / 'tools/train.py').write_text("raise SystemExit('no such model')")
+    (tmp_path / 'tools/train.py').write_text("raise SystemExit('no such model')  # classroomkd_mm")
     monkeypatch.chdir(tmp_path)
     run = Run(str(ROOT / 'configs/demo/alone.py'))
     with pytest.raises(RuntimeError, match=r'training failed, see .*train\.log:\nno such model'):

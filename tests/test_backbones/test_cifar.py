@@ -10,6 +10,7 @@ import torch
 from mmengine.registry import MODELS
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
+from classroomkd_mm.commands import convert
 from classroomkd_mm.mentors import load_weights
 from classroomkd_mm.mentors.checkpoint import CAN_ALLOW
 
@@ -20,8 +21,8 @@ needs_golden = pytest.mark.skipif(not golden, reason=f'{GOLDEN.name} is not besi
 
 
 @pytest.fixture
-def converter(tool):
-    return tool('convert_cifar_checkpoint')
+def converter():
+    return convert
 
 
 def seeded(text):

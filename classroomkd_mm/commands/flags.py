@@ -1,4 +1,4 @@
-"""Flags that tools/train.py and tools/test.py share."""
+"""Flags that ``train`` and ``test`` share."""
 
 import argparse
 

@@ -1,23 +1,21 @@
-"""tools/demo.py around its runs: the table, the plot, and what an interrupted one shows."""
+"""The demo around its runs: the table, the plot, and what an interrupted one shows."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture
-def demo(tool):
-    return tool('demo')
+from classroomkd_mm.commands import demo
 
 
 @pytest.fixture
-def runs(demo, tmp_path, monkeypatch):
+def runs(tmp_path, monkeypatch):
     """The demo's six runs, their training and evaluation replaced by the files that they leave."""
     monkeypatch.chdir(tmp_path)
     started = []
 
     def call(tool, config, *args):
+        assert config.startswith('classroomkd_mm::demo/')
         folder = demo.WORK / Path(config).stem
         if tool == 'train':
             started.append(folder.name)
@@ -37,7 +35,7 @@ def runs(demo, tmp_path, monkeypatch):
     return started
 
 
-def test_the_table_and_the_plot(demo, runs):
+def test_the_table_and_the_plot(runs):
     names = (*demo.MENTORS, *demo.STUDENTS)
     (demo.WORK / 'aver').mkdir(parents=True)
     (demo.WORK / 'aver/last_checkpoint').write_text('epoch_3.pth')  # killed in its fourth epoch
