@@ -26,6 +26,7 @@ from ..runs import (
     same_random_state,
     seed_epoch,
     setup_of,
+    short_lines,
     student_config,
     take_what_fits,
     trains_from_load_from,
@@ -102,6 +103,7 @@ class ClassroomHook(Hook):
         """
         model = distiller_of(runner, type(self).__name__)
         whole_checkpoints(runner)
+        short_lines(runner)
         refuse_no_batches(runner.train_dataloader)
         if Path(runner.cfg.filename or '').name == STUDENT_FILE:
             raise ValueError(

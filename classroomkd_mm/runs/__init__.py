@@ -10,6 +10,7 @@ from .ranks import ranks
 from .safe_loading import loading_safely
 from .seeds import same_random_state, seed_epoch
 from .setup import Setup, other_mentors, other_settings, setup_of
+from .short_lines import short_lines
 from .student_config import STUDENT_FILE, is_classroom, student_config, with_classroom_hook
 from .views import with_view_sampler
 from .whole_files import whole_checkpoints
@@ -33,6 +34,7 @@ __all__ = [
     'same_random_state',
     'seed_epoch',
     'setup_of',
+    'short_lines',
     'student_config',
     'take_what_fits',
     'trains_from_load_from',

@@ -96,6 +96,26 @@ def test_training_by_iterations_reports_each_interval_and_is_resumed(demo_config
     assert records()[:2] == first and all(r['losses']['loss_distill'] > 0 for r in records())
 
 
+@pytest.mark.parametrize('name', ['large', 'a mentor: mine/2'])
+def test_a_line_of_the_log_is_short_and_the_files_have_all(demo_config, train, name):
+    cfg = demo_config('classroom')
+    cfg.model.mentors[0].name = name
+    cfg.default_hooks.logger.interval = 1
+    cfg.log_processor = dict(window_size=1)
+    train(cfg)
+    (log,) = Path(cfg.work_dir).rglob('*.log')
+    lines = [line for line in log.read_text().splitlines() if 'Epoch(train)' in line]
+    (file,) = Path(cfg.work_dir).rglob('scalars.json')
+    scalars = [json.loads(each) for each in file.read_text().splitlines()]
+    told = [each for each in scalars if 'loss_distill' in each]
+    assert len(lines) == len(told) == 6
+    for line, each in zip(lines, told):
+        share = each[f'classroom/{name}/active']
+        assert 'classroom/' not in line and f'  taught: {name} {share:.0%}, medium ' in line
+        assert line.endswith(f'  lesson/task: {each["classroom/lesson_to_task"]:.2f}')
+        assert f'  loss_distill: {each["loss_distill"]:.4f}  taught' in line
+
+
 def test_lessons_that_reach_nobody_and_labels_that_weigh_nothing_are_said_once(demo_config, train):
     cfg = demo_config('classroom')
     cfg.model.knowledge_filter = dict(type='KnowledgeFilter', min_score=1.0)
