@@ -16,6 +16,7 @@ from typing import Optional
 
 from ..analysis.tables import text
 from ..datasets import make_synthetic_people
+from ..report.page import missing_libraries
 from ..shipped import PACKAGE
 from .errors import INTERRUPTED
 
@@ -162,3 +163,13 @@ def run() -> None:
     report = table(results)
     (WORK / 'demo.txt').write_text(report + '\n')
     print(f'\nTest split, one seed, on {os.cpu_count()} cores:\n{report}\n\nPlot: {WORK}/demo.png')
+    tell_page()
+
+
+def tell_page() -> None:
+    """Make the page about the students, where there is what it is made with."""
+    if missing_libraries():
+        print(f'For a page about who taught what: pip install {" ".join(missing_libraries())}')
+        return
+    folders = [str(WORK / name) for name in reversed(STUDENTS)]
+    call('report', *folders, '--out', str(WORK / 'report.html'))

@@ -164,13 +164,18 @@ def as_json(data: Mapping[str, object]) -> str:
     return text
 
 
+def missing_libraries() -> list[str]:
+    """What a page is made with, and is not installed."""
+    return [name for name in LIBRARIES if find_spec(name) is None]
+
+
 def check_libraries() -> None:
     """Refuse to begin without what a page is made with.
 
     Raises:
         ImportError: Naming what is missing, and how it is installed.
     """
-    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    missing = missing_libraries()
     if missing:
         names = ' '.join(missing)
         raise ImportError(f'report needs {" and ".join(missing)}: pip install {names}')

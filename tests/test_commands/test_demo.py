@@ -52,3 +52,14 @@ def test_the_table_and_the_plot(runs):
     for name in names:
         demo.train_and_test(name)
     assert runs == list(names)  # finished ones are not repeated
+
+
+def test_it_ends_with_the_page_about_the_students(monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(demo, 'call', lambda *told: called.append(told))
+    demo.tell_page()
+    students = ('work_dirs/demo/classroom', 'work_dirs/demo/aver', 'work_dirs/demo/alone')
+    assert called == [('report', *students, '--out', 'work_dirs/demo/report.html')]
+    monkeypatch.setattr(demo, 'missing_libraries', lambda: ['plotly'])
+    demo.tell_page()
+    assert len(called) == 1 and 'pip install plotly' in capsys.readouterr().out
