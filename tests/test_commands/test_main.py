@@ -53,6 +53,7 @@ def test_an_error_is_one_block_without_a_traceback(raised, said, capsys):
     def fail():
         raise raised
 
+    MMLogger.get_instance('without a file')
     assert guarded(fail) == 1
     assert capsys.readouterr().err == said + '(--debug shows where)\n'
     with pytest.raises(type(raised)):
