@@ -71,8 +71,10 @@ def found_table(found: Sequence[Published], metric: Optional[str] = None) -> Row
 
 
 def _metric(network: Published, name: str) -> Optional[float]:
+    """By its name, or its first words: 'Top 1' is 'Top 1 Accuracy'."""
     values = {key.lower(): value for key, value in network.metrics.items()}
-    value = values.get(name.lower())
+    begun = (value for key, value in values.items() if key.startswith(f'{name.lower()} '))
+    value = values.get(name.lower(), next(begun, None))
     return None if value is None else float(value)
 
 

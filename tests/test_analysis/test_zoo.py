@@ -30,6 +30,11 @@ def test_info_shows_what_a_mentor_needs(capsys):
         tool.main(['info', HRNET + 'x'])
 
 
+def test_a_metric_may_be_named_by_how_it_begins():
+    found = zoo.search(zoo.Wanted(words=('resnet50',), metric='top 1'))
+    assert found and all(network.metrics['Top 1 Accuracy'] for network in found[:3])
+
+
 def test_a_network_whose_metric_has_no_value_is_not_the_best(monkeypatch):
     """The index names metrics without one."""
     networks = [
