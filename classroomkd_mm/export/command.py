@@ -23,11 +23,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from ..analysis.check import positive
@@ -220,7 +220,7 @@ def _read(files: Sequence[str], facts: Facts) -> list[np.ndarray]:
     return [cv2.resize(each, (width, height)) for each in read]
 
 
-def _of_test_split(cfg: Any) -> list[np.ndarray]:
+def _of_test_split(cfg: Config) -> list[np.ndarray]:
     """The first pictures of the test split, as its pipeline cuts them."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpose'):
         dataset = DATASETS.build(dict(dataset_of(cfg)))

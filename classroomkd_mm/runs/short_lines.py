@@ -29,7 +29,7 @@ def short_lines(runner: Runner) -> None:
 
 def _shortened(tell: Callable[..., tuple[dict, str]]) -> Callable[..., tuple[dict, str]]:
     @wraps(tell)
-    def short(*args: Any, **kwargs: Any) -> tuple[dict, str]:
+    def short(*args: object, **kwargs: object) -> tuple[dict, str]:
         scalars, line = tell(*args, **kwargs)
         return scalars, OURS.sub('', line) + lesson_line(scalars)
 
