@@ -25,14 +25,18 @@ def loading_safely() -> Iterator[None]:
 
     Of what ``load_from``, ``--resume``, ``init_cfg`` and ``test`` name. MMEngine reads a file that
     asks for more than tensors once more, with all of pickle, and so runs the code in it. Before
-    torch 2.5, which cannot be told what is harmless, it stays so.
+    torch 2.5, which cannot be told what is harmless, it stays so, and under upstream's MMEngine,
+    which has no such function: there torch's own default holds.
 
     Raises:
         ValueError: From within, where such a file cannot be read without.
     """
     # HACK: MMEngine has no setting for it; all its readers of local and downloaded files call this.
-    stock = mmengine_checkpoint._safe_torch_load
-    mmengine_checkpoint._safe_torch_load = _load if CAN_ALLOW else stock
+    stock = getattr(mmengine_checkpoint, '_safe_torch_load', None)
+    if stock is None or not CAN_ALLOW:
+        yield
+        return
+    mmengine_checkpoint._safe_torch_load = _load
     try:
         yield
     finally:
