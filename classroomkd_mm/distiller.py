@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -153,9 +154,11 @@ class ClassroomDistiller(StudentInPlace):
             RuntimeError: For a copy of the model, which holds no mentors.
         """
         self._meet(data_samples)
+        apart = {mentor.source: mentor for mentor in self.mentors}
+        begun = {source: m.begin(inputs, data_samples) for source, m in apart.items()}
         feats, output = self.task.forward(self, inputs)
         output, pull, against = in_float32(output), None, None
-        mentors, finite = self._ask(inputs, data_samples)
+        mentors, finite = self._ask(inputs, data_samples, begun)
         with torch.autocast(inputs.device.type, enabled=False):
             student = self.task.read(output)
             scores = self._score([student, *mentors], data_samples)
@@ -169,16 +172,20 @@ class ClassroomDistiller(StudentInPlace):
             against = contradictions(student, mentors, lesson, task, output)
             distill, pull = consented(distill, task, output, self.distill_loss)
         names = [mentor.name for mentor in self.mentors]
-        self.record = LessonRecord.of(
-            names, scores, lesson, temperatures, finite, pull, against
-        )
+        self.record = LessonRecord.of(names, scores, lesson, temperatures, finite, pull, against)
         return dict(losses, loss_distill=distill, **self.record.scalars())
 
     @torch.no_grad()
-    def _ask(self, inputs: Tensor, data_samples: Samples) -> tuple[list[Reading], list[Tensor]]:
+    def _ask(
+        self,
+        inputs: Tensor,
+        data_samples: Samples,
+        begun: Mapping[object, Callable[[], Answer] | None] = MappingProxyType({}),
+    ) -> tuple[list[Reading], list[Tensor]]:
         """What the mentors say, in the student's terms, and whether it is finite.
 
         One after the other: of each only what is taught is kept, unless it is asked for again.
+        Those that have begun on a device of their own are waited for.
         """
         readings, finite = [], []
         numbers, sources = view_numbers(data_samples), [m.source for m in self.mentors]
@@ -188,7 +195,8 @@ class ClassroomDistiller(StudentInPlace):
             if source in again:
                 answer = again[source]
             else:
-                answer = mentor(inputs, numbers, data_samples)
+                wait = begun.get(source)
+                answer = wait() if wait else mentor(inputs, numbers, data_samples)
             if sources.count(source) > 1:
                 again[source] = answer
             finite.append(answer.finite)

@@ -33,7 +33,9 @@ class Cheap:
         dtype: Its forward runs in autocast of this type, 'bfloat16' or 'float16'; the weights stay
             as they are, for all else that is done with the network.
         compile: Its forward is compiled (``torch.compile``): minutes before the first answer.
-        device: Where it stays, whichever device the student is on, for example 'cuda:1'.
+        device: Where it stays, whichever device the student is on, for example 'cuda:1'. It
+            computes while the student does.
+        batch_size: How many samples it is asked for at a time: less memory; None for all of them.
         tolerance: How far its outputs may move by the settings above, the largest difference
             relative to the outputs' range; None for 0.01, in reduced precision 0.1.
     """
@@ -43,6 +45,7 @@ class Cheap:
     dtype: str | None = None
     compile: bool = False
     device: str | None = None
+    batch_size: int | None = None
     tolerance: float | None = None
 
     @classmethod
@@ -59,6 +62,9 @@ class Cheap:
         if cheap.dtype is not None and cheap.dtype not in DTYPES:
             raise ValueError(f'{who}: dtype={cheap.dtype!r} must be one of {", ".join(DTYPES)}')
         _check_device(cheap.device, who)
+        size = cheap.batch_size
+        if size is not None and not (type(size) is int and size > 0):
+            raise ValueError(f'{who}: batch_size={size!r} must be a whole number above 0')
         limit = cheap.tolerance
         number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
         if limit is not None and not (number and limit > 0):
@@ -125,12 +131,20 @@ class CheapNetwork:
         self.network = made_cheap(network, cheap, who)
         self._forward = torch.compile(network) if cheap.compile else network
 
-    def __call__(self, inputs: Tensor) -> Output:
-        """Its raw outputs, where it is, of inputs ``(N, C, H, W)`` from anywhere."""
+    def __call__(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Its answer, where it is, to inputs ``(N, C, H, W)`` from anywhere."""
         inputs = sent(inputs, self.device)
         dtype, kind = self.cheap.dtype, inputs.device.type
         with torch.autocast(kind, getattr(torch, dtype)) if dtype else nullcontext():
-            return self._forward(inputs, None, mode='tensor')
+            return self._asked(self._forward, inputs)
+
+    def _asked(self, network: Callable[..., Output], inputs: Tensor) -> tuple[Tensor, ...]:
+        """What a network answers, so many samples at a time."""
+        size = self.cheap.batch_size
+        if size is None:
+            return parts_of(network(inputs, None, mode='tensor'))
+        answers = [parts_of(network(some, None, mode='tensor')) for some in inputs.split(size)]
+        return tuple(map(torch.cat, zip(*answers)))
 
     def moved(self, fn: Callable[[Tensor], Tensor]) -> None:
         """Move it with the student, unless it has a device of its own."""
@@ -154,7 +168,7 @@ class CheapNetwork:
         """
         if self.stock is None:
             return
-        raw = parts_of(self.stock(inputs, None, mode='tensor'))
+        raw = self._asked(self.stock, inputs)
         stock = [part.float() for part in raw]
         if not all(bool(part.isfinite().all()) for part in stock):
             return

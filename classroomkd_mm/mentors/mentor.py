@@ -135,8 +135,25 @@ class Mentor:
             ValueError: Where its outputs move too far by its cheap settings, see
                 :meth:`CheapNetwork.compare`.
         """
+        return self._asked(inputs, samples)()
+
+    @torch.no_grad()
+    def begin(self, inputs: Tensor, samples: Sequence[object] = ()) -> Callable[[], Answer] | None:
+        """Ask one that has a device of its own, and wait for nothing: it computes meanwhile.
+
+        Returns:
+            What gives the answer; None for one that shares the student's device.
+        """
+        apart = self.cheap is not None and self.cheap.device is not None
+        return self._asked(inputs, samples) if apart else None
+
+    def _asked(self, inputs: Tensor, samples: Sequence[object]) -> Callable[[], Answer]:
         seen = self._seen(inputs, samples)
-        parts = [part.float() for part in parts_of(self._forward(seen))]
+        raw = parts_of(self._forward(seen))
+        return lambda: self._answer(inputs, seen, raw)
+
+    def _answer(self, inputs: Tensor, seen: Tensor, raw: Sequence[Tensor]) -> Answer:
+        parts = [part.float() for part in raw]
         if self.cheap is not None:
             # Bridges read maps row by row: they come back in the memory format of any mentor.
             parts = [sent(part, inputs.device).contiguous() for part in parts]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.logging import MMLogger
+from mmengine.runner import Runner
 from torch import nn
 
 from classroomkd_mm.analysis.compare import compare
@@ -194,6 +195,8 @@ def test_a_failure_names_the_settings(entry, members, monkeypatch):
         (dict(compile='yes'), "mentor 'm': compile='yes' must be True or False"),
         (dict(dtype='float64'), "mentor 'm': dtype='float64' must be one of bfloat16, float16"),
         (dict(device='gpu'), "mentor 'm': device='gpu' is none; 'cuda:1', for example, is"),
+        (dict(batch_size=0), "mentor 'm': batch_size=0 must be a whole number above 0"),
+        (dict(batch_size=2.0), "mentor 'm': batch_size=2.0 must be a whole number above 0"),
         (dict(tolerance=0), "mentor 'm': tolerance=0 must be a number above 0"),
         (dict(tolerance=True), "mentor 'm': tolerance=True must be a number above 0"),
     ],
@@ -243,6 +246,33 @@ def test_a_mentor_with_its_own_device_stays_there(entry, members):
     for settings, place in ((dict(fuse=True), 'meta'), (dict(device='cpu'), 'cpu')):
         kept = mentor(Crossed(), **settings).moved(lambda tensor: tensor.to('meta'))
         assert {p.device.type for p in kept.network.parameters()} == {place}
+
+
+def test_asked_for_a_few_samples_at_a_time_it_is_never_shown_more(entry, members):
+    (stock, _), (few, _) = members(entry, dict(entry, name='few', batch_size=2))
+    five, shown = INPUTS.repeat(3, 1, 1, 1)[:5], []
+    for network in (few.network, few.cheap.stock):
+        network.backbone.register_forward_pre_hook(lambda _, args: shown.append(len(args[0])))
+    answer = few(five)
+    assert shown == [2, 2, 1] * 2  # compared with the stock network likewise
+    assert torch.allclose(answer.parts[0], stock(five).parts[0], atol=1e-5) and answer.finite.all()
+
+
+def test_a_mentor_with_its_own_device_begins_before_the_student(demo_config, entry, people):
+    cfg = demo_config('classroom')
+    cfg.model.mentors = [dict(entry, name='here'), dict(entry, name='there', device='cpu')]
+    model, turns = MODELS.build(cfg.model), []
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    model.prepare(loader.dataset)
+    batch = model.data_preprocessor(next(iter(loader)), True)
+    for name, network in dict(
+        student=model, **{mentor.name: mentor.network for mentor in model.mentors}
+    ).items():
+        network.backbone.register_forward_pre_hook(lambda *_, name=name: turns.append(name))
+    torch.manual_seed(0)
+    losses = model.loss(**batch)
+    assert turns[0] == 'there' and turns.index('student') < turns.index('here')
+    assert losses['classroom/here/score'] == losses['classroom/there/score']
 
 
 def test_a_whole_run_with_evaluation_compares_before_the_first_iteration(

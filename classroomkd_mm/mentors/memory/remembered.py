@@ -74,6 +74,9 @@ class RememberedMentor:
         """Two mentors of one source give the same answer."""
         return id(self.memory)
 
+    def begin(self, inputs: Tensor, samples: Sequence[object] = ()) -> None:
+        """Nothing: what is missing is known when the answers are looked up."""
+
     def moved(self, fn: Callable[[Tensor], Tensor]) -> RememberedMentor:
         """As :meth:`Mentor.moved`; later, where there is no network yet."""
         return self._changed(lambda mentor: mentor.moved(fn))
