@@ -8,14 +8,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Optional, Union
 
-from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
 from ..registry import HOOKS
-from ..runs.resume import STOPPED, skip_batches
+from ..runs.ranks import Agreement
+from ..runs.resume import STOPPED, skip_batches, waits_for_update
 from ..runs.seeds import random_state
 from ..runs.whole_files import point_to, whole_checkpoints
+from ..runs.workers import spare_workers
 
 FILE = f'{STOPPED}.pth'
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -28,35 +30,45 @@ class StopHook(Hook):
 
     It is ``stopped.pth`` in the work dir, from which ``--resume`` goes on: by epochs in the midst
     of the epoch, whose first batches are loaded once more and passed over. The exit code is
-    ``128 + signal``, as of a program that the signal ended. A second signal ends the process at
-    once. Validation is finished first.
+    ``128 + signal``, as of a program that the signal ended. Validation is finished first, and so is
+    what the data workers have begun, who often get the same signal.
+
+    Of several ranks it is enough that one is told: all end after the same iteration, the next one
+    or, with ``accumulative_counts``, the next update. There launchers repeat the signal, so
+    repetitions are passed over; of one process a second signal ends it at once.
 
     A signal that the process was started to ignore (``nohup``, a shell's background) stays
-    ignored. Of several ranks each may get the signal in another iteration: there signals do what
-    they always did, and the last regular checkpoint holds.
+    ignored.
     """
 
     priority = 'LOWEST'  # when all others have done their part of the iteration
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Handler] = {}
-        self._told: signal.Signals | None = None
-        self._within = False
+        self._told = 0
+        self._agreed = 0
+        self._ranks = Agreement()
         self._place: dict[str, Any] | None = None
         self._left: dict[str, Any] | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Listen from here on: until now there was nothing to lose."""
-        if get_world_size() > 1 or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
             return
+        self._ranks = Agreement()
         for each in SIGNALS:
             if signal.getsignal(each) not in (signal.SIG_IGN, None):
                 self._before[each] = signal.signal(each, self._listen)
+        for loop in (runner.train_loop, runner.val_loop):
+            loader = getattr(loop, 'dataloader', None)  # a loop of the user's may have none
+            if isinstance(loader, DataLoader):
+                spare_workers(loader, SIGNALS)
 
     def _listen(self, number: int, frame: FrameType | None) -> None:
-        self._told = signal.Signals(number)
-        for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+        self._told = number
+        if self._ranks.alone:
+            for each in self._before:
+                signal.signal(each, signal.SIG_DFL)
 
     def leave(self) -> None:
         """Let signals do what they did before."""
@@ -70,10 +82,6 @@ class StopHook(Hook):
             skip_batches(runner, **self._left)
         self._left = None
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None) -> None:
-        """From here on the run's state is between two iterations'."""
-        self._within = True
-
     def after_train_iter(
         self,
         runner: Runner,
@@ -82,9 +90,9 @@ class StopHook(Hook):
         outputs: dict[str, Any] | None = None,
     ) -> None:
         """Stop here, if that was asked."""
-        self._within = False
-        if self._told is not None:
-            self._stop(runner, runner.iter + 1)
+        self._agreed = self._agreed or self._ranks.largest(self._told)
+        if self._agreed and (self._ranks.alone or not waits_for_update(runner)):
+            self._stop(runner, signal.Signals(self._agreed))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep where in its epoch the run stops."""
@@ -96,27 +104,20 @@ class StopHook(Hook):
         if runner._resume:
             self._left = checkpoint.get(STOPPED)
 
-    def failed(self, runner: Runner, error: RuntimeError) -> None:
-        """Stop here as well where the signal reached workers, and ended them, before that.
-
-        As Ctrl-C in a terminal and SLURM do, which tell all processes.
-        """
-        if self._told is not None and not self._within and 'DataLoader worker' in str(error):
-            self._stop(runner, runner.iter)
-
-    def _stop(self, runner: Runner, done: int) -> None:
-        assert self._told is not None
+    def _stop(self, runner: Runner, told: signal.Signals) -> None:
+        done = runner.iter + 1
         if not isinstance(runner.train_loop, IterBasedTrainLoop):
             batches = done - runner.epoch * len(runner.train_dataloader)
-            self._place = dict(batches=batches, random=random_state())
+            self._place = dict(batches=batches, random=self._ranks.of_all(random_state()))
         meta = dict(epoch=runner.epoch, iter=done)
         runner.save_checkpoint(runner.work_dir, FILE, meta=meta, by_epoch=False)
         point_to(runner, str(Path(runner.work_dir) / FILE))
+        self._ranks.of_all(None)  # a launcher ends the others as soon as one has left
         runner.logger.warning(
-            f'{self._told.name}: the run stops after iteration {done}; --resume goes on from {FILE}'
+            f'{told.name}: the run stops after iteration {done}; --resume goes on from {FILE}'
         )
         runner.visualizer.close()
-        raise SystemExit(128 + self._told)
+        raise SystemExit(128 + told)
 
 
 def train(runner: Runner) -> None:
@@ -132,8 +133,5 @@ def train(runner: Runner) -> None:
     runner.register_hook(hook)
     try:
         runner.train()
-    except RuntimeError as error:
-        hook.failed(runner, error)
-        raise
     finally:
         hook.leave()

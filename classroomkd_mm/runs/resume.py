@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.dist import get_world_size
+from mmengine.dist import get_rank, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
@@ -22,7 +22,7 @@ def pending_gradients(runner: Runner) -> dict[str, Tensor]:
     After an update there are none. Of several ranks' only the first's could be written: there
     MMEngine's warning holds, that those of a few iterations are lost.
     """
-    if get_world_size() > 1 or not _waits(runner):
+    if get_world_size() > 1 or not waits_for_update(runner):
         return {}
     found = {name: p.grad for name, p in _model(runner).named_parameters()}
     return {name: grad.cpu() for name, grad in found.items() if grad is not None}
@@ -39,7 +39,7 @@ def put_back_gradients(runner: Runner, gradients: dict[str, Tensor]) -> None:
         )
 
 
-def skip_batches(runner: Runner, batches: int, random: Mapping[str, Any]) -> None:
+def skip_batches(runner: Runner, batches: int, random: Sequence[Mapping[str, Any]]) -> None:
     """Let the epoch that begins pass over its first batches, which an earlier run has had.
 
     They are loaded all the same: what workers draw for the others depends on them.
@@ -47,14 +47,24 @@ def skip_batches(runner: Runner, batches: int, random: Mapping[str, Any]) -> Non
     Args:
         runner: By epochs.
         batches: How many.
-        random: The random numbers with which that run would have gone on.
+        random: The random numbers with which each rank of that run would have gone on.
+
+    Raises:
+        RuntimeError: Where that run had more ranks, or fewer: its batches were others.
     """
+    ranks = get_world_size()
+    if len(random) != ranks:
+        raise RuntimeError(
+            f'{STOPPED}.pth is of a run of {len(random)} ranks that stopped within an epoch, and '
+            f'these are {ranks}: resume with {len(random)}, or from the end of an epoch, with '
+            '--resume and --cfg-options load_from=WORK_DIR/epoch_N.pth'
+        )
     loop, last = runner.train_loop, min(batches, len(runner.train_dataloader)) - 1
 
     def passed_over(idx: int, data_batch: object) -> None:
         if idx == last:
             del loop.run_iter  # the class's own is left
-            put_random_state(random)
+            put_random_state(random[get_rank()])
 
     if last >= 0:
         loop.run_iter = passed_over
@@ -73,7 +83,7 @@ def on_cpu(fields: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _waits(runner: Runner) -> bool:
+def waits_for_update(runner: Runner) -> bool:
     """Whether the last iteration's backward was without an update."""
     wrapper = runner.optim_wrapper
     each = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]

@@ -38,16 +38,17 @@ def run_tool(*argv):
 
 
 def run_and_tell(iteration, number, *argv):
-    """As :func:`run_tool`; at an iteration the process gets a signal; if negative, twice."""
+    """As :func:`run_tool`; at an iteration it and its workers get a signal; if negative, twice."""
     stock = RuntimeInfoHook.before_train_iter
 
     def before_train_iter(self, runner, *args, **kwargs):
         stock(self, runner, *args, **kwargs)
         if runner.iter == iteration:
             for _ in range(1 if number > 0 else 2):
-                os.kill(os.getpid(), abs(number))
+                os.killpg(0, abs(number))  # as a terminal and SLURM do
 
     RuntimeInfoHook.before_train_iter = before_train_iter
+    os.setpgrp()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     run_tool(*argv)
 

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from classroomkd_mm.runs import ranks
+from classroomkd_mm.runs.resume import skip_batches
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -46,7 +47,8 @@ def run(remembering, tmp_path):
     cfg = copy.deepcopy(remembering)
     cfg.model.memory = None
     cfg.model.student.backbone.norm_eval = True  # statistics would be of half a batch
-    cfg.optim_wrapper = dict(optimizer=dict(type='SGD', lr=1.0))  # Adam blows rounding up
+    sgd = dict(type='SGD', lr=1.0)  # Adam blows rounding up
+    cfg.optim_wrapper = dict(optimizer=sgd, accumulative_counts=2)
     cfg.train_cfg.max_epochs = 7
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.default_hooks.checkpoint.update(interval=4, save_last=True)
@@ -54,14 +56,40 @@ def run(remembering, tmp_path):
     return tmp_path / 'run.py'
 
 
+TELLS = """
+import os, signal
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class Tells(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 1 and os.environ['RANK'] == '1':
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
+TOLD = """
+_base_ = 'run.py'
+custom_imports = dict(imports=['classroomkd_mm', 'tells'])
+custom_hooks = [*_base_.custom_hooks, dict(type='Tells')]
+"""
+
+
 def test_two_ranks_of_half_a_batch_do_what_one_does_and_one_goes_on_with_theirs(run, tmp_path):
+    """One of the two is told to stop, which both do with the update; two go on, and then one."""
     one, two = tmp_path / 'one', tmp_path / 'two'
     code, told = started(sys.executable, TOOLS / 'train.py', run, '--work-dir', one)
     assert code == 0, told[-3000:]
     half = ('--cfg-options', 'train_dataloader.batch_size=4', 'train_cfg.max_epochs=4')
-    command = ('bash', TOOLS / 'dist_train.sh', run, 2, '--work-dir', two, *half)
+    (tmp_path / 'tells.py').write_text(TELLS)
+    (tmp_path / 'told.py').write_text(TOLD)
+    path = os.pathsep.join([str(tmp_path), os.environ.get('PYTHONPATH', '')])
+    command = ('bash', TOOLS / 'dist_train.sh', tmp_path / 'told.py', 2, '--work-dir', two, *half)
+    code, told = started(*command, PORT=str(free_port()), PYTHONPATH=path)
+    assert code != 0 and 'SIGTERM: the run stops after iteration 4; --resume goes on' in told
+    assert (two / 'last_checkpoint').read_text() == str(two / 'stopped.pth')
+    command = ('bash', TOOLS / 'dist_train.sh', run, 2, '--work-dir', two, *half, '--resume')
     code, told = started(*command, PORT=str(free_port()))
-    assert code == 0, told[-3000:]
+    assert code == 0 and '1 batches of this epoch are passed over' in told, told[-3000:]
     code, told = started(sys.executable, TOOLS / 'train.py', run, '--work-dir', two, '--resume')
     assert code == 0, told[-3000:]
     early, late, got_early, got_late = (
@@ -74,6 +102,15 @@ def test_two_ranks_of_half_a_batch_do_what_one_does_and_one_goes_on_with_theirs(
     assert distance(early, got_early) < 1e-3 * moved and distance(late, got_late) < 1e-3 * moved
     lines = [(folder / 'classroom.jsonl').read_text().splitlines() for folder in (one, two)]
     assert [len(each) for each in lines] == [7, 7]  # one rank writes
+
+
+def test_what_stopped_within_an_epoch_needs_as_many_ranks():
+    with pytest.raises(
+        RuntimeError,
+        match='stopped.pth is of a run of 2 ranks that stopped within an epoch, and these are 1: '
+        'resume with 2, or from the end of an epoch, with --resume and --cfg-options load_from=',
+    ):
+        skip_batches(None, 3, [{}, {}])
 
 
 def test_an_error_of_all_ranks_ends_the_job_with_its_words(run, tmp_path):

@@ -1,0 +1,36 @@
+"""Data workers that outlive a signal to all processes of a run."""
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Callable, Optional
+
+from torch.utils.data import DataLoader
+
+Init = Optional[Callable[[int], object]]
+
+
+def spare_workers(loader: DataLoader[object], signals: Sequence[signal.Signals]) -> None:
+    """Let the workers that a loader will start obey these signals from their run alone.
+
+    A terminal's Ctrl-C, SLURM and process managers tell all processes. A worker that ends by that
+    takes the run with it, before it could write a checkpoint. Where the system does not say who has
+    sent a signal (it does on Linux), workers are left as they are.
+    """
+    if hasattr(signal, 'sigwaitinfo'):
+        loader.worker_init_fn = partial(_spare, loader.worker_init_fn, tuple(signals))
+
+
+def _spare(init: Init, signals: Sequence[signal.Signals], worker: int) -> None:
+    if init is not None:
+        init(worker)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    threading.Thread(target=_wait, args=(signals,), daemon=True).start()
+
+
+def _wait(signals: Sequence[signal.Signals]) -> None:
+    while signal.sigwaitinfo(signals).si_pid != os.getppid():
+        pass
+    os._exit(0)  # as torch's own handler of SIGTERM does
