@@ -98,7 +98,13 @@ def begin(*command, log, **kwargs):
     """A process, the first of a group of its own."""
     with log.open('w') as file:
         kwargs.update(stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        kwargs.update(preexec_fn=heed)
         return subprocess.Popen(list(map(str, command)), **kwargs)
+
+
+def heed():
+    """A shell's background ignores Ctrl-C, and so would all that is started there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(file, process):

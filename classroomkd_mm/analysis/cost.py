@@ -17,12 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from itertools import count
 from math import inf
 from statistics import median
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub
 
 from ..datasets import FixedViews, find_fixed_views
 from ..distiller import ClassroomDistiller
@@ -89,13 +91,13 @@ def steps(
     model = _classroom(cfg, dataset, device)
     data = model.data_preprocessor(first_samples(dataset, batch_size, '--batch-size'), True)
     student = model.export()  # plain: nothing of the classroom is in what it is compared with
-    work: dict[str, Work] = {'student': lambda: _train(student, data)}
+    work: dict[str, Work] = {'student': _training(student, data)}
     for mentor in _classroom(with_cheap(cfg, {}), dataset, device).mentors:
         work[f'mentor {mentor.name}'] = _inference(mentor, data)
     for settings in cheap:
         for mentor in _classroom(with_cheap(cfg, parsed(settings)), dataset, device).mentors:
             work[f'cheap {mentor.name}: {settings}'] = _answer(mentor, data)
-    work['classroom'] = lambda: _train(model, data)
+    work['classroom'] = _training(model, data)
     if memory is not None and model.mentors:
         work['classroom with memory'] = _remembered(cfg, dataset, batch_size, device, memory)
     if model.mentors:
@@ -149,7 +151,7 @@ def _remembered(cfg: Config, dataset: Dataset, batch_size: int, device: str, mem
     fixed = FixedViews(inner, views=1)
     model = _classroom(cfg, fixed, device, memory)
     data = model.data_preprocessor(first_samples(fixed, batch_size, '--batch-size'), True)
-    return lambda: _train(model, data)
+    return _training(model, data)
 
 
 def _loss(model: ClassroomDistiller, data: Mapping[str, Any]) -> Work:
@@ -199,9 +201,16 @@ def kept_for_backward(cfg: Config, mentors: int) -> int:
     return sum(kept)
 
 
-def _train(network: Any, data: Mapping[str, Any]) -> None:
-    network.zero_grad()
-    network.parse_losses(network(**data, mode='loss'))[0].backward()
+def _training(network: Any, data: Mapping[str, Any]) -> Work:
+    """A step, forward and backward; what is done in some iterations alone is done in these."""
+    turns = count()
+
+    def train() -> None:
+        MessageHub.get_current_instance().update_info('iter', next(turns))
+        network.zero_grad()
+        network.parse_losses(network(**data, mode='loss'))[0].backward()
+
+    return train
 
 
 def _inference(mentor: AnyMentor, data: Mapping[str, Any]) -> Work:

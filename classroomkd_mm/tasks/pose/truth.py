@@ -1,6 +1,6 @@
 """What MMPose's packed samples know of their people, in the network's input space."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import torch
@@ -23,7 +23,7 @@ def ground_truth(
         device: Where the tensors go.
         level: Of targets that have several, the one that is read.
     """
-    meta = [sample.metainfo for sample in data_samples]
+    meta = [vars(sample) for sample in data_samples]  # its metainfo would copy all of it
     instances = [sample.gt_instances for sample in data_samples]
     weights = torch.cat([_keypoint_weights(sample, level) for sample in data_samples])
     ratio = _stack([_pixel_ratio(m) for m in meta], device)
@@ -48,7 +48,7 @@ def _stack(values: Sequence[Any], device: torch.device) -> Optional[Tensor]:
     return torch.stack(rows).to(device, torch.float32, non_blocking=True)
 
 
-def _pixel_ratio(meta: dict[str, Any]) -> Optional[Tensor]:
+def _pixel_ratio(meta: Mapping[str, Any]) -> Optional[Tensor]:
     """Input pixels per picture pixel, (x, y)."""
     if 'input_scale' not in meta:
         return None
