@@ -14,10 +14,12 @@ QUICK := tests/test_functional tests/test_parts tests/test_properties.py tests/t
 # The oldest versions that are claimed, see requirements/oldest.txt.
 OLDEST ?= .venv-oldest
 OLDEST_PYTHON ?= python3.9
+# The set with numpy 2, see requirements/numpy2.txt.
+NUMPY2 ?= .venv-numpy2
 
-.PHONY: help install demo test test-quick test-nightly test-oldest lint docs clean
+.PHONY: help install demo test test-quick test-nightly test-mutation test-oldest test-numpy2 lint docs clean
 help:
-	@grep -E '^# make|^[a-z-]+:.*## ' Makefile | sed 's/:.*## /: /'
+	@grep -E '^# make|^[a-z0-9-]+:.*## ' Makefile | sed 's/:.*## /: /'
 
 install: $(STAMP) ## a virtual environment in VENV (default .venv) with the pinned versions
 $(STAMP):
@@ -43,11 +45,29 @@ test-nightly: install ## what takes minutes: more published students, more kills
 	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests -m nightly
 	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests/test_runs/test_resume.py
 
+# The core is judged by its own tests alone: those of the tasks pass through it, and take long.
+MUTMUT := $(VENV)/bin/mutmut
+test-mutation: install ## hours: thousands of faults made on purpose, 90 % of which must be noticed
+	rm -rf mutants
+	PYTEST_ADDOPTS='--ignore-glob=*/test_tasks/*' $(MUTMUT) run --max-children $(JOBS) 'classroomkd_mm.[!t]*'
+	rm mutants/mutmut-stats.json
+	PYTEST_ADDOPTS='--ignore-glob=*/test_functional/* --ignore-glob=*/test_parts/*' \
+		$(MUTMUT) run --max-children $(JOBS) 'classroomkd_mm.tasks.*'
+	$(MUTMUT) results
+	$(VENV)/bin/python tools/mutation_share.py mutants
+
 test-oldest: ## the quick tests with the oldest versions that are claimed, in OLDEST (.venv-oldest)
 	test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -r requirements/oldest.txt
 	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) --no-deps mmpose==1.3.0
 	$(OLDEST)/bin/python -m pytest $(QUICK) tests/test_distiller.py tests/test_consent.py
+
+test-numpy2: ## the quick tests, data sets and evaluations with numpy 2, in NUMPY2 (.venv-numpy2)
+	test -x $(NUMPY2)/bin/python || $(PYTHON) -m venv $(NUMPY2)
+	$(NUMPY2)/bin/python -m pip install $(PIP_FLAGS) -r requirements/numpy2.txt
+	$(NUMPY2)/bin/python -m pip check
+	$(NUMPY2)/bin/python -m pytest $(QUICK) tests/test_distiller.py tests/test_datasets tests/test_compat.py \
+		tests/test_coco_eval.py tests/test_hooks
 
 lint: install ## ruff, mypy and the package's layers
 	$(VENV)/bin/ruff check classroomkd_mm tools tests

@@ -3,16 +3,20 @@
 ``mmpose.models`` imports two modules unguarded that have nothing to do with distillation: RTMO's
 head (needs mmdet) and EDPose's (needs ``mmcv.ops``). Where a dependency is missing, its module is
 replaced by a placeholder whose head says what to install. MMPose's configs (RTMPose's, RTMW's) name
-three things of mmdet's: where it is missing, ``standins`` has them. Where a dependency is present
-it is not touched; ``mends`` is for a fault of MMPose's own.
+three things of mmdet's: where it is missing, ``standins`` has them. xtcocotools' wheel is built for
+numpy 1: where it does not import, ``coco_eval`` has what MMPose takes from it. Where a dependency
+is present it is not touched; ``mends`` is for a fault of MMPose's own.
 """
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, module_from_spec
 from types import ModuleType
-from typing import Optional
+from typing import Any, Optional
 
 # module of mmpose.models.heads: (the head in it, what it imports, how to get it)
 GUARDED: dict[str, tuple[str, str, str]] = {
@@ -26,6 +30,20 @@ STANDINS: dict[str, tuple[str, str]] = {
     'MODELS': ('CSPNeXt', 'cspnext'),
 }
 MENDS = 'classroomkd_mm.mends'
+COCO_TOOLS = 'xtcocotools'
+# What MMPretrain's multimodal models take from transformers.modeling_utils: gone in its version 5.
+MULTIMODAL = (
+    'apply_chunking_to_forward',
+    'find_pruneable_heads_and_indices',
+    'prune_linear_layer',
+)
+# Its modules: what stands in for them.
+EVALUATORS = {
+    'coco': 'classroomkd_mm.coco_eval',
+    'cocoeval': 'classroomkd_mm.coco_eval',
+    # Not pycocotools: beside transformers 5 it makes MMPretrain import what dies of that.
+    'mask': 'faster_coco_eval.core.mask',
+}
 
 
 def installed(module: str) -> bool:
@@ -106,6 +124,45 @@ def _stand_in_for_mmdet() -> tuple[str, ...]:
     return tuple(f'mmdet.{name}' for name, _ in STANDINS.values())
 
 
+class _NoCocoTools(MetaPathFinder):
+    """Ends an import of xtcocotools with one sentence, in place of a compiled module's."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def find_spec(
+        self, name: str, path: Optional[Sequence[str]], target: Optional[ModuleType] = None
+    ) -> None:
+        """Look for a module, as Python does.
+
+        Raises:
+            ModuleNotFoundError: For one of xtcocotools'.
+        """
+        if name.partition('.')[0] == COCO_TOOLS:
+            raise ModuleNotFoundError(f'{COCO_TOOLS} is {self.reason}', name=name)
+
+
+def _stand_in_for_xtcocotools() -> str:
+    """Put faster-coco-eval in the place of an xtcocotools that does not import.
+
+    Returns:
+        What is so, for the doctor; nothing where xtcocotools is used.
+    """
+    why = why_missing(f'{COCO_TOOLS}.mask')  # compiled: the package around it imports anyhow
+    if why is None:
+        return ''
+    if any(why_missing(each) for each in EVALUATORS.values()):
+        said = f'unavailable: pip install "faster-coco-eval>=1.8", which takes its place ({why})'
+        sys.meta_path.insert(0, _NoCocoTools(said))
+        return said
+    package = module_from_spec(ModuleSpec(COCO_TOOLS, None, is_package=True))
+    sys.modules[COCO_TOOLS] = package
+    for name, ours in EVALUATORS.items():
+        module = sys.modules[f'{COCO_TOOLS}.{name}'] = import_module(ours)
+        setattr(package, name, module)
+    return f'provided on faster-coco-eval ({why})'
+
+
 def _mend_with_data_sets() -> None:
     """Let MMPose's data sets bring what mends them, when they are imported."""
     from mmpose.registry import DATASETS
@@ -134,4 +191,23 @@ def enable_mmpose() -> tuple[str, ...]:
     return _stand_in_for_mmdet()
 
 
+def enable_mmpretrain() -> None:
+    """Switch MMPretrain's multimodal models off where transformers is too new for them.
+
+    Beside pycocotools, which mmdet brings, they are on, and importing any of its models ends by
+    them. Off they are as without pycocotools: each says what it needs.
+    """
+    asked = ('mmpretrain', 'pycocotools', 'transformers')
+    if not all(map(installed, asked)) or 'mmpretrain.models' in sys.modules:
+        return
+    if why_missing('mmpretrain.utils.dependency'):
+        return  # pose goes on without it; the doctor says why
+    dependency: Any = import_module('mmpretrain.utils.dependency')
+    if dependency.WITH_MULTIMODAL:
+        transformers = import_module('transformers.modeling_utils')
+        dependency.WITH_MULTIMODAL = all(hasattr(transformers, name) for name in MULTIMODAL)
+
+
+EVALUATION = _stand_in_for_xtcocotools() if installed('mmpose') else ''
 PROVIDED = enable_mmpose()
+enable_mmpretrain()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Callable, Optional
 
-from .compat import PROVIDED, installed, unavailable_heads
+from .compat import EVALUATION, PROVIDED, installed, unavailable_heads
 
 PACKAGES = {
     'torch': ('torch',),
@@ -21,6 +21,7 @@ PACKAGES = {
     'numpy': ('numpy',),
     'opencv': ('opencv-python-headless', 'opencv-python'),
     'xtcocotools': ('xtcocotools',),
+    'faster_coco_eval': ('faster-coco-eval',),
 }
 SIDE = 32  # of the tiny pictures, pixels
 KEYPOINTS = 17
@@ -175,6 +176,8 @@ def print_environment() -> None:
             print(f'unavailable  {head}: {reason}')
     if PROVIDED:
         print(f'provided     {", ".join(PROVIDED)} (in place of mmdet)')
+    if EVALUATION:
+        print(f'evaluation   xtcocotools is {EVALUATION}')
 
 
 def make_parser() -> argparse.ArgumentParser:
