@@ -1,10 +1,13 @@
 """README's and docs' recipes train as they stand, on RTMPose-s; data and weights are stand-ins."""
 
 import copy
+import itertools
 import json
 import re
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -140,7 +143,7 @@ def kinds(runner):
 
 def test_the_documents_have_their_recipes():
     assert README and len(RTMPOSE_PAGE) == 2
-    assert len(DATA_PAGE) == 3  # the last is of classes: tests/test_docs builds it
+    assert len(DATA_PAGE) == 4
 
 
 @pytest.mark.nightly  # HRNet-W48's weights are 250 MB
@@ -191,6 +194,53 @@ def test_keypoints_of_ones_own(read, learns):
         assert bridge.known.tolist() == [True] * 7 + [False]
     assert runner.train_dataloader.dataset.metainfo['flip_indices'] == [0, 2, 1, 4, 3, 6, 5, 7]
     assert 'val/AUC' in runner.message_hub.log_scalars
+
+
+def test_people_of_two_sets_together(read, people):
+    """Each keypoint of the second set is where COCO has it; the rest is unlabelled."""
+    read(RECIPES[1])
+    cfg = read(DATA_PAGE[2], 'together.py')
+    content = json.loads((people / 'annotations/person_keypoints_train.json').read_text())
+    for person in content['annotations']:
+        theirs = [*person['keypoints'][15:], *[0] * 6]  # no head, no neck
+        person.update(keypoints=theirs, category_id=7)
+        person.pop('area')
+    content['categories'][0]['id'] = 7
+    content['annotations'][1].update(keypoints=[0] * 42, num_keypoints=0)
+    (people / 'annotations/fourteen.json').write_text(json.dumps(content))
+    data = cfg.train_dataloader.dataset
+    for part, file in zip(data.datasets, ('person_keypoints_train', 'fourteen')):
+        part.update(data_root='', ann_file=f'{people}/annotations/{file}.json')
+        part.data_prefix = dict(img=f'{people}/train/')
+    built = DATASETS.build(data)
+    first = len(built.datasets[0])
+    assert len(built) == 2 * first - 1  # one of them has no keypoint
+    own, same = built.get_data_info(first), built.get_data_info(0)
+    assert (own['keypoints'][0, 5:] == same['keypoints'][0, 5:]).all()
+    seen = own['keypoints_visible'][0, :, 0]  # the converter's second column are weights
+    assert (seen[5:] == same['keypoints_visible'][0, 5:]).all() and not seen[:5].any()
+    assert built.metainfo['dataset_name'] == 'coco' and len(built[first]['inputs'])
+    assert cfg.val_evaluator.ann_file.startswith('data/coco/')
+
+
+def test_pictures_of_ones_own_classes(read, train, tmp_path):
+    cfg = read(DATA_PAGE[3])
+    for split, kind in itertools.product(('train', 'val'), ('cat', 'dog', 'owl')):
+        folder = tmp_path / 'mine' / split / kind
+        folder.mkdir(parents=True)
+        for number in range(2):
+            cv2.imwrite(str(folder / f'{number}.png'), np.full((40, 50, 3), 60 * number, np.uint8))
+    for split in ('train', 'val'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(batch_size=3, num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(tmp_path / 'mine')
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    cfg.train_cfg.max_epochs = 1
+    cfg.work_dir = str(tmp_path / 'run')
+    runner = train(with_classroom_hook(cfg))
+    assert runner.iter == 2 and 'val/accuracy/top1' in runner.message_hub.log_scalars
+    (line,) = (tmp_path / 'run/classroom.jsonl').read_text().splitlines()
+    assert list(json.loads(line)['mentors']) == ['tuned']
 
 
 def test_remembered_answers_on_rtmpose(read, learns, tmp_path):

@@ -162,7 +162,8 @@ def check(cfg: Config, mentors: Sequence[Settings], batch: Optional[int] = None)
 def _row(cfg: Config, settings: Settings, trial: Optional[Trial]) -> list[str]:
     try:
         weights, notes = _weights(settings)
-        model = build_classroom(cfg, [{**settings, 'checkpoint': weights}])
+        known = 'zoo' in settings or 'checkpoint' in settings  # else a run refuses it, too
+        model = build_classroom(cfg, [{**settings, **(dict(checkpoint=weights) if known else {})}])
         facts = trial.teach(model) if trial else []
         mentor, bridge = model.members[0]  # after the trial: joined with the data set
         adapted = ', '.join([*mentor.view.adaptations, *bridge.adaptations, *notes]) or '-'
@@ -254,7 +255,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         '--batch',
         type=positive,
         metavar='N',
-        help="let each teach N of the config's training samples once, with random weights",
+        help="let each teach N of the config's training samples once, which also joins keypoints\n"
+        'and classes; weights that are not on this machine are random',
     )
     parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
 

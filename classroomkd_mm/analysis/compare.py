@@ -116,10 +116,20 @@ def _meta_in_checkpoint(settings: MentorSettings) -> Mapping[str, Any]:
 
 
 def stock_keypoints(mentor: AnyMentor, bridge: PoseBridge, sample: Any) -> np.ndarray:
-    """The student's keypoints ``(K, 2)`` in the picture; where the mentor lacks one, any."""
+    """The student's keypoints ``(K, 2)`` in the picture; where the mentor lacks one, any.
+
+    Raises:
+        ValueError: Where its own pipeline gives what its network does not take.
+    """
     from mmpose.apis import inference_topdown
 
-    (found,) = inference_topdown(mentor.network, sample.img_path, sample.gt_instances.bboxes)
+    try:
+        (found,) = inference_topdown(mentor.network, sample.img_path, sample.gt_instances.bboxes)
+    except RuntimeError as error:
+        raise ValueError(
+            f'mentor {mentor.name!r}: its own stock inference fails: {error}; does the '
+            'test_dataloader.dataset.pipeline of its config crop to what its network takes?'
+        ) from error
     return bridge.carried(found.pred_instances).keypoints[0]
 
 

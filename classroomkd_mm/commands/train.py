@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -114,5 +115,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = merge_args(Config.fromfile(config_file(args.config)), args)
+    anew = args.resume == 'auto' and not cfg.get('resume') and _has_runs(cfg.work_dir)
     with ranks(cfg), alone_in(cfg), explained(cfg), loading_safely():
-        train(Runner.from_cfg(cfg))
+        runner = Runner.from_cfg(cfg)
+        if anew:
+            runner.logger.warning(
+                f'--resume: the earlier runs in {cfg.work_dir} left no checkpoint to resume from, '
+                'this one begins anew; default_hooks.checkpoint.interval says how often one is kept'
+            )
+        train(runner)
+
+
+def _has_runs(work_dir: str) -> bool:
+    """Whether there are logs of a run."""
+    return any(Path(work_dir).glob('*/*.log'))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Sampler, get_worker_info
 
+from ..kinds import check_kinds
 from ..registry import DATA_SAMPLERS, DATASETS
 
 # What is the wrapper's own; every other attribute is the data set's.
 OWN = frozenset({'dataset', 'views', 'seed', 'recipe', 'exchanged'})
+KINDS: dict[str, object] = dict(views=Optional[int], seed=int)
 VIEW = 'fixed_view'  # of a sample's metainfo: its index, i + len * v
 _NUMBER: ContextVar[int | None] = ContextVar('number', default=None)
 # Where data sets of data sets, pipelines and transforms keep their parts.
@@ -81,7 +83,8 @@ class FixedViews:
     def __init__(
         self, dataset: Mapping[str, Any] | MapStyle, views: int | None = None, seed: int = 0
     ) -> None:
-        if views is not None and (isinstance(views, bool) or operator.index(views) < 1):
+        check_kinds(dict(views=views, seed=seed), KINDS, 'FixedViews: ')
+        if views is not None and views < 1:
             raise ValueError(
                 f'FixedViews: views is {views!r}; give how many views each sample has, '
                 'or None for a new one in each epoch'
@@ -233,7 +236,7 @@ def _reseedable(part: object) -> Iterator[Reseedable]:
 
 def view_numbers(data_samples: Sequence[object]) -> list[int | None]:
     """Which view of which sample each is, ``i + len * v``; None where its data set does not say."""
-    return [getattr(sample, 'metainfo', {}).get(VIEW) for sample in data_samples]
+    return [getattr(sample, VIEW, None) for sample in data_samples]
 
 
 def find_fixed_views(dataset: object) -> FixedViews | None:

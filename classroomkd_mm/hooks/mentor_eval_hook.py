@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..datasets import stated_metainfo
 from ..distiller import ClassroomDistiller
+from ..kinds import check_kinds
 from ..members import Member
 from ..registry import HOOKS
 from ..runs import cutting_own_crops, same_random_state
@@ -21,6 +22,9 @@ from .classroom_hook import distiller_of
 # Which metrics are better when they are larger, and which when smaller, by what their names hold.
 LARGER = ('acc', 'top', 'auc', 'precision', 'recall', 'f1', 'pck', 'ap', 'ar')
 SMALLER = ('loss', 'error', 'nme', 'epe', 'mpjpe', 'mrrpe', 'mae', 'mse')
+KINDS: dict[str, object] = dict(
+    min_metric=Optional[float], metric=Optional[str], max_metric=Optional[float]
+)
 
 
 def better(metric: str) -> Optional[str]:
@@ -55,6 +59,8 @@ class MentorEvalHook(Hook):
         metric: Optional[str] = None,
         max_metric: Optional[float] = None,
     ) -> None:
+        given = dict(min_metric=min_metric, metric=metric, max_metric=max_metric)
+        check_kinds(given, KINDS, 'MentorEvalHook: ')
         self.min_metric = min_metric
         self.metric = metric
         self.max_metric = max_metric

@@ -21,8 +21,9 @@ def dropped_hooks(cfg: Config) -> list[str]:
     A list replaces its base's. What counts is what the bases of the classroom's own files have,
     down to the stock recipe: what that left out of *its* bases is not lost here. Derived classes
     stand in for theirs, and a process alone has no ranks whose buffers ``SyncBuffersHook`` would
-    average. Both styles of configs are read again, from the file that the config names; without
-    one (a config made in Python, or written out whole) there is nothing to find.
+    average; a memory refuses ``PipelineSwitchHook``, which is not missed beside one. Both styles of
+    configs are read again, from the file that the config names; without one (a config made in
+    Python, or written out whole) there is nothing to find.
 
     Args:
         cfg: The final config.
@@ -32,6 +33,7 @@ def dropped_hooks(cfg: Config) -> list[str]:
         return []
     kept = {name for hook in cfg.get('custom_hooks') or [] for name in _names(hook)}
     kept |= {'SyncBuffersHook'} if get_world_size() == 1 else set()
+    kept |= {'PipelineSwitchHook'} if cfg.model.get('memory') else set()
     listed = dict.fromkeys(_name(hook) for hook in _hooks_of_bases(path))
     return [name for name in listed if name not in kept]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import walk_tb
+from urllib.error import URLError
 
 from mmengine.config import Config
 from torch.utils.data import DataLoader
@@ -19,7 +20,8 @@ DIED = re.compile(r'DataLoader worker \(pid.*?(exited unexpectedly|killed by sig
 def explained(cfg: Config) -> Iterator[None]:
     """Say of errors within that name neither file nor setting what they are of.
 
-    Annotation files that are cut off, data sets without a sample, workers of a loader that died.
+    Annotation files that are cut off, data sets without a sample, workers of a loader that died,
+    pretrained weights that cannot be downloaded.
 
     Args:
         cfg: The run's config.
@@ -30,7 +32,7 @@ def explained(cfg: Config) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = _cut_off(error, cfg) or _empty(error) or _died(error)
+        told = _cut_off(error, cfg) or _empty(error) or _died(error) or _not_fetched(error, cfg)
         if told is None:
             raise
         raise RuntimeError(told) from error
@@ -67,6 +69,32 @@ def _files(cfg: object, where: str = '', root: str = '') -> Iterator[tuple[str, 
     elif isinstance(cfg, (list, tuple)):
         for i, each in enumerate(cfg):
             yield from _files(each, f'{where}[{i}]', root)
+
+
+def _not_fetched(error: BaseException, cfg: Config) -> str | None:
+    """Which setting's URL cannot be read: ``init_cfg`` of a backbone, mostly."""
+    if not isinstance(error, URLError):
+        return None
+    frames = [frame.f_locals for frame, _ in walk_tb(error.__traceback__)]
+    asked = {value for each in frames for value in each.values() if isinstance(value, str)}
+    found = [(where, url) for where, url in _texts(cfg.to_dict()) if url in asked and '://' in url]
+    where, url = next(iter(found), ('a file', 'of no setting'))
+    return (
+        f'{where}={url!r} cannot be downloaded: {error}; give the path of a file on this machine '
+        'or, where load_from gives the weights, None for the whole init_cfg'
+    )
+
+
+def _texts(cfg: object, where: str = '') -> Iterator[tuple[str, str]]:
+    """The texts of a config, each with where it stands."""
+    if isinstance(cfg, str):
+        yield where, cfg
+    elif isinstance(cfg, Mapping):
+        for key, value in cfg.items():
+            yield from _texts(value, f'{where}.{key}' if where else str(key))
+    elif isinstance(cfg, (list, tuple)):
+        for i, each in enumerate(cfg):
+            yield from _texts(each, f'{where}[{i}]')
 
 
 def _empty(error: BaseException) -> str | None:

@@ -106,6 +106,10 @@ def test_check_reads_weights_that_are_there(three_mentors, tmp_path, capsys):
     cfg.dump(path)
     assert tool.main(['check', path]) == 1
     assert 'cannot be read as a checkpoint' in capsys.readouterr().out
+    del cfg.model.mentors[0]['checkpoint']  # which a run refuses
+    cfg.dump(path)
+    assert tool.main(['check', path]) == 1
+    assert 'NO    mentors[0] takes name and either zoo' in capsys.readouterr().out
     with pytest.raises(SystemExit, match='there must be mentors'):
         tool.main(['check', str(ROOT / 'configs/demo/alone.py')])
     with pytest.raises(SystemExit, match='nowhere.py'):

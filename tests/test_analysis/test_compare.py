@@ -94,6 +94,16 @@ def test_a_mentor_without_a_pipeline_is_asked_for_one(classroom, tmp_path, value
         tool.compare(classroom[0], 1)
 
 
+def test_a_pipeline_that_is_not_its_networks_is_its_own_fault(classroom, tmp_path, monkeypatch):
+    def fails(*args, **kwargs):
+        raise RuntimeError('Expected size 32 but got size 24')
+
+    monkeypatch.setattr('mmpose.apis.inference_topdown', fails)
+    told = "^mentor 'same': its own stock inference fails: Expected size 32 .*dataset.pipeline"
+    with pytest.raises(SystemExit, match=told):
+        tool.main([classroom[1], '--people', '1'])
+
+
 def test_people_that_are_not_there_are_an_error(classroom):
     cfg, path = classroom
     cfg.train_dataloader.dataset.data_root = '/nowhere/'

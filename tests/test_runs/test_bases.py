@@ -44,6 +44,12 @@ def test_what_a_stock_recipe_lists_and_the_classroom_does_not(written):
     assert dropped_hooks(one) == ['PipelineSwitchHook']
 
 
+def test_a_memory_does_not_miss_what_it_refuses(written):
+    cfg = written('remembered', RTMPOSE)
+    cfg.model.memory = dict(dir='answers')
+    assert dropped_hooks(cfg) == ['EMAHook']
+
+
 def test_through_a_classroom_that_is_the_base(written, tmp_path):
     written('first', [RTMPOSE])
     last = "model = dict(mentoring=dict(type='FixedMentoring', tau=2.0))\n"

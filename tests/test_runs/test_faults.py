@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -303,6 +304,27 @@ def test_data_that_nothing_can_be_learnt_from(own, told, tmp_path, kind):
         path.write_text(json.dumps(content))
     with pytest.raises((RuntimeError, ValueError), match=wrong):
         told(own)
+
+
+def test_a_backbone_that_cannot_be_downloaded(own, told, monkeypatch):
+    def no_net(request, *args, **kwargs):
+        raise URLError('Name or service not known')
+
+    monkeypatch.setattr('torch.hub.urlopen', no_net)
+    url = 'https://example.org/of-this-test-alone.pth'
+    own.model.student.backbone.init_cfg = dict(type='Pretrained', checkpoint=url)
+    where = f"model.student.backbone.init_cfg.checkpoint='{url}'"
+    wrong = f'^{re.escape(where)} cannot be downloaded: .*not known.*; give the path of a file'
+    with pytest.raises(RuntimeError, match=wrong):
+        told(own)
+
+
+def test_a_resume_that_finds_nothing_says_so(own, told, tmp_path):
+    own.default_hooks.checkpoint.update(interval=9, save_last=False)
+    own.default_hooks.checkpoint.pop('save_best', None)
+    nothing = 'left no checkpoint to resume from, this one begins anew'
+    assert nothing not in told(own, '--resume')  # the first run there
+    assert f'the earlier runs in {tmp_path}/w {nothing}' in told(own, '--resume')
 
 
 def test_a_worker_that_dies(own, told, monkeypatch):

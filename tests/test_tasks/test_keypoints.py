@@ -102,6 +102,7 @@ def test_a_small_object_needs_no_five_shared_points(demo_config):
     cfg = demo_config('classroom').model
     names = ['left waistline', 'right waistline', 'left hem', 'right hem']
     theirs = demo_config('mentor_small').model.to_dict()
+    theirs['head']['out_channels'] = 4
     cfg.mentors = [dict(name='m', config=theirs, checkpoint=None, keypoints=names)]
     ((_, bridge),) = MODELS.build(cfg).members
     ours = dict(keypoint_id2name=dict(enumerate(names[::-1])))

@@ -233,6 +233,26 @@ class Keypoints:
         data_sets = (self.data_set, metainfo.get('dataset_name'))
         return join_keypoints(self.names, ours, renamed, data_sets)
 
+    def check_count(self, count: int, who: str) -> None:
+        """Refuse another number of names than of keypoints.
+
+        Behind a name that is missing each keypoint would be taken for its neighbour.
+
+        Args:
+            count: How many keypoints its head has.
+            who: Names the mentor in errors.
+
+        Raises:
+            ValueError: With both numbers, and where the names come from.
+        """
+        if self.names is not None and len(self.names) != count:
+            of = 'keypoints' if self.data_set is None else f"its config's data set {self.data_set}"
+            raise ValueError(
+                f'{who}: {of} names {len(self.names)} keypoints, and its head has {count}: name '
+                'all, in its order, by keypoints=[its keypoint names], or those that you know by '
+                '[(its place, our place)]'
+            )
+
     @property
     def numbered(self) -> bool:
         """Whether most of them have numbers for names."""

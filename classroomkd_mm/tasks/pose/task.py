@@ -133,6 +133,7 @@ class PoseTask(Task[PoseTruth]):
         readout = readout_of(network, who)  # before anything else is asked of its head
         head = keypoint_head(network)
         keypoints = Keypoints.of(settings.get('keypoints'), config, head.out_channels, who)
+        keypoints.check_count(head.out_channels, who)
         return dict(
             readout=as_plain(readout),
             sizes=_sizes(head.decoder),
