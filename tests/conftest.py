@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import Phase, settings
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -23,6 +24,12 @@ from classroomkd_mm.mentors import MentorSettings
 
 torch.set_num_threads(1)
 CONFIGS = Path(__file__).parents[1] / 'configs'
+
+# For faults that are made on purpose (make test-mutation): each time the same examples, and none
+# made smaller once it fails.
+settings.register_profile(
+    'mutation', derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+)
 
 
 def pytest_collection_modifyitems(items):

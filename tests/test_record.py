@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
 from classroomkd_mm import AdaptiveMentoring, KnowledgeFilter
 from classroomkd_mm.record import LessonRecord, warnings_of
-from classroomkd_mm.structures import Pull, Scores
+from classroomkd_mm.structures import Lesson, Pull, Scores
 
 NAMES = ('a', 'b')
 
@@ -192,3 +193,229 @@ def test_lessons_against_the_labels_are_told(contest, about, words):
     found = warnings_of(dict(line((0.5, 0.1)), **contest))
     assert set(found) == about
     assert all(re.search(words, text) for text in found.values())
+
+
+# What the sums are made of, each against plain loops
+
+
+def by_hand(values, lesson_of=None):
+    """A record of given scores of three samples; the last has no label."""
+    labelled = torch.tensor([[True, True], [True, False], [False, False]])
+    scores = Scores(torch.tensor(values), labelled)
+    weight = torch.tensor([0.25, 0.75, 9.0])
+    active = torch.tensor([[[True], [False], [True]], [[True], [True], [True]]])
+    ranks = torch.tensor([[[0.5]] * 3, [[0.2], [0.4], [5.0]], [[0.6], [1.0], [7.0]]])
+    lesson = Lesson(active, active.float(), ranks, weight)
+    lesson = lesson if lesson_of is None else lesson_of(lesson)
+    tau = torch.tensor([[[2.0], [8.0], [4.0]], [[1.0], [2.0], [3.0]]])
+    finite = [torch.ones(3).bool(), torch.tensor([True, False, True])]
+    return LessonRecord.of(
+        NAMES, scores, lesson, (tau, 100 * tau), finite, against=torch.tensor([[1, 2], [3, 4]])
+    )
+
+
+VALUES = [[[0.2, 0.4], [0.6, 0.9], [0.9, 0.9]]] * 2 + [[[0.1, 0.3], [0.5, 0.9], [0.9, 0.9]]]
+
+
+def test_of_a_batch_with_a_sample_without_label():
+    """It is taught, and counts for what was taught; not for scores, ranks or the task's weight."""
+    made = by_hand(VALUES)
+    assert made.student_score.item() == pytest.approx((0.2 + 0.4 + 0.6) / 3)
+    assert made.score.tolist() == pytest.approx([0.4, 0.3])
+    assert made.active.tolist() == pytest.approx([2 / 3, 1.0])
+    assert made.rank.tolist() == pytest.approx([0.3, 0.8])
+    assert made.warmth.tolist() == pytest.approx([(2 + 4) / 2 * 2 / 3, (1 + 2 + 3) / 3])
+    assert made.muted.tolist() == [0.0, 1.0] and made.muted.dtype is torch.float32
+    assert made.task_weight.item() == pytest.approx(0.5)
+    assert (made.batches.item(), made.unlabelled.item(), made.corrected) == (1.0, 1.0, False)
+    assert made.against.tolist() == [[1.0, 2.0], [3.0, 4.0]] and made.pull.tolist() == [0.0] * 5
+    line = (made + made).line()
+    assert line['unlabelled'] == 2 and line['task_weight'] == pytest.approx(0.5)
+    assert [line['mentors'][n]['against'] for n in NAMES] == pytest.approx([1 / 3, 0.5])
+    scores, _, _, labelled = record()
+    assert scores.labelled.any(-1).all() and 'unlabelled' not in labelled.line()
+
+
+@pytest.mark.parametrize('granularity', ['sample', 'keypoint'])
+def test_of_a_single_labelled_keypoint_all_means_are_its_own(granularity):
+    labelled = torch.tensor([[False, True], [False, False]])
+    scores = Scores(torch.tensor([[[0.9, 0.3]] * 2, [[0.9, 0.6]] * 2]), labelled)
+    lesson = KnowledgeFilter(granularity, task_bias=0.5)(scores)
+    told = scores, lesson, AdaptiveMentoring(3.0)(lesson), [torch.ones(2).bool()]
+    made = LessonRecord.of(NAMES[:1], *told)
+    assert made.student_score.item() == pytest.approx(0.3)
+    assert made.score.tolist() == pytest.approx([0.6])
+    assert made.rank.tolist() == pytest.approx([2 / 3])
+    assert made.task_weight.item() == pytest.approx(0.8)
+    # The other sample has no label: all of it is taught, at 1.
+    taught = 3 if granularity == 'keypoint' else 2
+    assert made.warmth.tolist() == pytest.approx([(1 + 3 * 0.5 + taught - 1) / taught])
+    assert made.unlabelled.dtype is made.against.dtype is made.muted.dtype is torch.float32
+    line = (made + made).line()
+    assert line['student_score'] == pytest.approx(0.3)
+    assert (made + made).scalars()['classroom/student_score'].item() == pytest.approx(0.3)
+    alone = replace(lesson, active=lesson.active & labelled[:, 1:], task_weight=None)
+    made = LessonRecord.of(NAMES[:1], scores, alone, *told[2:])
+    assert made.warmth[0].item() == pytest.approx(made.active[0].item() * (1 + 3 * 0.5))
+    nobody = replace(made, active=made.active * 0, warmth=made.warmth * 0)
+    assert nobody.line()['mentors']['a']['temperature'] == 1.0
+
+
+def test_ratios_of_small_gradients_and_counts_are_kept_in_the_records_precision():
+    counted = torch.tensor([[1, 0], [2, 1]])
+    scores, lesson, tau, _ = record()
+    given = Pull(*(torch.tensor(v).double() for v in (0.25, 0.5, 0.125, 0.5, 0.5)))
+    finite = torch.ones(2, 4, dtype=torch.bool)
+    made = LessonRecord.of(NAMES, scores, lesson, tau, finite, given, counted)
+    assert made.pull.dtype is made.against.dtype is torch.float32
+    line = made.line()
+    assert (line['lesson_to_task'], line['lesson_to_task_after'], line['against']) == (2, 0.5, 1)
+
+
+def test_a_filter_with_one_weight_for_all_counts_as_one():
+    made = by_hand(VALUES, lambda lesson: replace(lesson, task_weight=None))
+    assert made.task_weight.item() == 1.0 and made.task_weight.dim() == 0
+    scores = Scores(torch.ones(1, 1, 1), torch.ones(1, 1).bool())  # of a student alone
+    lesson = replace(KnowledgeFilter()(scores), task_weight=None)
+    assert LessonRecord.of((), scores, lesson, lesson.weight, []).line()['task_weight'] == 1
+
+
+def test_where_nothing_can_be_judged_all_means_are_zero_and_nothing_fails():
+    scores = Scores(torch.rand(3, 2, 4), torch.zeros(2, 4).bool())
+    lesson = KnowledgeFilter()(scores)
+    told = (scores, lesson, AdaptiveMentoring(3.0)(lesson), torch.ones(2, 2).bool())
+    line = LessonRecord.of(NAMES, *told).line()
+    assert line['student_score'] == line['task_weight'] == 0 and line['unlabelled'] == 2
+    want = dict(active=1.0, score=0.0, rank=0.0, temperature=1.0, against=0, muted_batches=0)
+    assert line['mentors'] == dict(a=want, b=want)
+
+
+def test_the_scalars_are_in_a_fixed_order_under_their_names():
+    made = record(pull=pull(2.0, 8.0, 1.0, 3, 4))[3]
+    assert made.corrected
+    found = made.scalars()
+    each = ('active', 'score', 'rank', 'temperature', 'muted')
+    assert list(found) == [
+        'classroom/student_score',
+        'classroom/lesson_to_task',
+        'classroom/against',
+        'classroom/lesson_to_task_after',
+        *(f'classroom/{name}/{key}' for name in NAMES for key in each),
+    ]
+    assert made.pull.tolist() == [2.0, 8.0, 1.0, 3.0, 4.0]
+    assert record(pull=pull(2.0, 8.0))[3].pull.tolist() == [2.0, 8.0, 8.0, 0.0, 0.0]
+    halves = (made + replace(made, muted=made.muted + 1)).scalars()
+    for m, name in enumerate(NAMES):
+        muted = made.muted[m].item()
+        assert halves[f'classroom/{name}/muted'].item() == pytest.approx(muted + 0.5)
+
+
+def tensors(made):
+    values = {f.name: getattr(made, f.name) for f in fields(made)}
+    values.update({f'losses {key}': value for key, value in values.pop('losses').items()})
+    return {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
+
+
+def test_a_sum_has_the_losses_of_either_and_keeps_every_shape():
+    one = record(0)[3].with_losses(dict(loss=1.0, loss_kpt=torch.tensor(2.0)))
+    other = record(1)[3].with_losses({'loss': 3.0, 'aux.loss': torch.tensor(5.0)})
+    total = one + other
+    assert {key: v.item() for key, v in total.losses.items()} == {
+        'loss': 4.0, 'loss_kpt': 2.0, 'aux.loss': 5.0,
+    }  # fmt: skip
+    assert total.names == NAMES
+    for key, value in tensors(record(0)[3]).items():
+        both = getattr(one, key) + getattr(other, key)
+        assert torch.equal(getattr(total, key), both) and both.shape == value.shape
+
+
+def test_losses_are_kept_without_their_graph():
+    loss = torch.ones((), requires_grad=True) * 2
+    kept = record()[3].with_losses(dict(loss=loss)).losses['loss']
+    assert kept.item() == 2 and not kept.requires_grad
+
+
+def test_what_all_processes_sum_up_comes_back_in_its_place(monkeypatch):
+    """Of two that have the same: twice everything, in double precision, losses too."""
+    monkeypatch.setattr('classroomkd_mm.record.all_reduce', lambda values: values.mul_(2))
+    made = record(1, pull=pull(2.0, 8.0, 1.0, 3, 4))[3]
+    losses = {'loss': torch.tensor(1.5), 'loss_x': torch.tensor(3)}
+    made = made.with_losses(losses).double()
+    assert all(value.dtype is torch.float64 for value in tensors(made).values())
+    total = made.reduced()
+    assert (total.names, total.corrected) == (NAMES, True)
+    assert list(tensors(total)) == list(tensors(made))
+    for key, value in tensors(total).items():
+        assert value.dtype is torch.float64 and torch.equal(value, 2 * tensors(made)[key]), key
+
+
+def test_losses_of_another_precision_do_not_change_the_records(monkeypatch):
+    monkeypatch.setattr('classroomkd_mm.record.all_reduce', lambda values: None)
+    made = record()[3].with_losses(dict(loss=torch.tensor(1.5, dtype=torch.float64), loss_x=2))
+    total = made.reduced()
+    assert all(value.dtype is torch.float32 for value in tensors(total).values())
+    assert total.line() == made.line()
+
+
+# The sentences, in full
+
+
+def told(**contest):
+    return warnings_of(dict(line((0.5, 0.1)), **contest))
+
+
+def test_who_taught_nobody_is_told_in_full():
+    given = line((0.5, 0.0, 0.0))
+    sentence = (
+        "mentor '{}' taught nobody: its mean score is 0.200, the student's 0.700; it costs time "
+        'and adds nothing'
+    )
+    assert warnings_of(given) == {name: sentence.format(name) for name in 'bc'}
+    assert warnings_of(line((0.0,))) == dict(
+        nobody='nobody taught: no mentor did better than the student on any sample. Did their '
+        'weights load (MentorEvalHook tells), do keypoints, classes and normalisation fit, is '
+        'min_score too high?'
+    )
+
+
+def test_a_task_weight_of_next_to_nothing_is_told_in_full():
+    assert warnings_of(line((0.5,), 0.1)) == {}
+    assert warnings_of(line((0.5,), 0.0996)) == dict(
+        task_weight='the mean weight of the task loss is 0.100: the student hardly learns from its '
+        'labels; set knowledge_filter.task_bias, e.g. to 1'
+    )
+
+
+def test_a_lesson_that_outweighs_the_labels_is_told_in_full():
+    sentence = (
+        'lessons outweighed the labels: at the output the gradient of loss_distill was {} times '
+        'that of the task, and may undo what the labels teach; set distill_loss.balance=1, or a '
+        'smaller loss_weight'
+    )
+    assert told(lesson_to_task=2.04) == dict(outweighed=sentence.format('2.0'))
+    both = dict(lesson_to_task=1.0, lesson_to_task_after=3.0)
+    assert told(**both) == dict(outweighed=sentence.format('3.0'))
+
+
+def test_labels_that_ask_for_nothing_are_told_in_full():
+    assert told(lesson_to_task_after=0.0) == dict(
+        unopposed='the task losses had no gradient at the output of the student: with '
+        'distill_loss.balance no lesson is given then. Are there labels? Without them set '
+        'distill_loss.balance=None'
+    )
+    assert told(lesson_to_task=0.5, lesson_to_task_after=0.0) == {}
+
+
+def test_lessons_that_contradict_are_told_in_full_with_the_mentors_whose_most_do():
+    sentence = (
+        '{:.0%} of the lessons contradicted the labels{}: mentors know other data, or another '
+        'convention (MentorEvalHook tells how well they do on these); '
+        "distill_loss.conflict='project' takes out of each lesson what contradicts"
+    )
+    assert told(against=0.504) == dict(contradicted=sentence.format(0.5, ''))
+    given = line((0.5, 0.5, 0.5))
+    for name, share in (('a', 0.61), ('b', 0.5), ('c', 0.9)):
+        given['mentors'][name]['against'] = share
+    each = ' (a 61%, c 90% of its own)'
+    assert warnings_of(given) == dict(contradicted=sentence.format(0.0, each))
+    assert warnings_of(dict(given, against=0.3)) == dict(contradicted=sentence.format(0.3, each))

@@ -37,9 +37,10 @@ def _cross_logs(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
 
 
 def _peak_offset(before: Tensor, peak: Tensor, after: Tensor, inside: Tensor) -> Tensor:
+    """Half a pixel at most: neither neighbour is larger than the peak."""
     curvature = 2 * peak - before - after
     offset = 0.5 * (after - before) / torch.where(curvature > 0, curvature, 1)
-    return torch.where(inside & (curvature > 0), offset, 0).clamp(-0.5, 0.5)
+    return torch.where(inside & (curvature > 0), offset, 0)
 
 
 def decode_heatmaps(heatmaps: Tensor, scale: Scale, offset: float = 0.0) -> Tensor:

@@ -82,6 +82,8 @@ def test_a_projected_lesson_keeps_what_does_not_contradict(seed, kind):
             torch.testing.assert_close(new, want, rtol=1e-4, atol=1e-5)
             assert new @ label > -1e-5
         assert g.shape == before.shape
+    keypoints = 1 if kind == 'classes' else 4
+    assert {each.shape for each in (*against, *agreement)} == {(3, keypoints)}
 
 
 @pytest.mark.parametrize('per', ['batch', 'sample'])
@@ -89,6 +91,14 @@ def test_a_lesson_that_is_light_enough_stays_to_the_bit(per):
     lesson, task = gradients('simcc', 0), gradients('simcc', 1)
     for g, before in zip(balance_gradient(lesson, task, 1e6, per)[0], lesson):
         assert torch.equal(g, before)
+
+
+def test_how_a_lesson_weighs_is_told_however_light_it_is():
+    lesson, task = [torch.tensor([[0.03], [0.04]])], [torch.tensor([[0.0], [0.5]])]
+    assert balance_gradient(lesson, task, 1.0)[1].tolist() == pytest.approx([0.1])
+    assert balance_gradient(lesson, task, 1.0, 'sample')[1].tolist() == pytest.approx(
+        [math.inf, 0.08]
+    )
 
 
 @pytest.mark.parametrize('per', ['batch', 'sample'])

@@ -1,5 +1,7 @@
 """Peaks stay where they are: decoding and resampling on known points, both codecs."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,71 @@ def test_resampling_keeps_peaks_to_a_tenth_of_a_heatmap_pixel(source, target, si
 def test_equal_grids_are_not_touched():
     heatmaps = torch.rand(1, 2, 8, 6)
     assert resample_heatmaps(heatmaps, (4.0, 4.0), (8, 6), (4.0, 4.0)) is heatmaps
+
+
+def cubic(t):
+    """Keys' kernel with a = -3/4, torch's."""
+    t, a = abs(t), -0.75
+    if t <= 1:
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1
+    return a * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
+
+
+def value_at(rows, x, y, padding):
+    """The bicubic value of a map at a point of its own grid."""
+    total = 0.0
+    for j in range(math.floor(y) - 1, math.floor(y) + 3):
+        for i in range(math.floor(x) - 1, math.floor(x) + 3):
+            row, column = min(max(j, 0), len(rows) - 1), min(max(i, 0), len(rows[0]) - 1)
+            if padding == 'border' or (row, column) == (j, i):
+                total += cubic(x - i) * cubic(y - j) * rows[row][column]
+    return total
+
+
+@pytest.mark.parametrize('padding', ['border', 'zeros'])
+@pytest.mark.parametrize('offsets', [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5)])
+@pytest.mark.parametrize('height', [5, 2])
+def test_resampling_equals_plain_bicubic_loops(height, offsets, padding):
+    """Also beyond the source's edges: the target reaches further, and by another scale per axis."""
+    heatmap = torch.rand(1, 1, height, 4, generator=torch.Generator().manual_seed(0)).double()
+    source, target = (3.0, 2.0), (2.0, 1.5)
+    moved = resample_heatmaps(heatmap, source, (9, 8), target, offsets, padding)
+    rows = heatmap[0, 0].tolist()
+    for j in range(9):
+        y = (j + offsets[1]) * target[1] / source[1] - offsets[0]
+        for i in range(8):
+            x = (i + offsets[1]) * target[0] / source[0] - offsets[0]
+            want = value_at(rows, x, y, padding)
+            assert moved[0, 0, j, i].item() == pytest.approx(want, abs=1e-6), (i, j)
+    plain = resample_heatmaps(heatmap, source, (9, 8), target, offsets)
+    assert torch.equal(plain, moved) == (padding == 'border')
+
+
+def summit(rows):
+    """The largest value's place, moved to the top of the parabola through the neighbours' logs."""
+    places = [(j, i) for j in range(len(rows)) for i in range(len(rows[0]))]
+    j, i = max(places, key=lambda place: rows[place[0]][place[1]])
+
+    def shift(line, at):
+        if not 0 < at < len(line) - 1:
+            return 0.0
+        before, peak, after = (math.log(v) for v in line[at - 1 : at + 2])
+        return 0.5 * (after - before) / (2 * peak - before - after)
+
+    return i + shift(rows[j], i), j + shift([row[i] for row in rows], j)
+
+
+@pytest.mark.parametrize('height, width', [(3, 4), (4, 3), (2, 5), (1, 3)])
+def test_decoding_equals_plain_loops_whatever_the_leading_dimensions(height, width):
+    """On maps so small that most peaks are beside an edge, or on it."""
+    heatmaps = 0.1 + torch.rand(2, 30, height, width, generator=torch.Generator().manual_seed(0))
+    heatmaps = heatmaps.double()
+    found = decode_heatmaps(heatmaps, (3.0, 2.0), offset=0.5)
+    for rows, (x, y) in zip(heatmaps.flatten(0, 1).tolist(), found.flatten(0, 1).tolist()):
+        i, j = summit(rows)
+        assert (x, y) == pytest.approx(((i + 0.5) * 3, (j + 0.5) * 2), abs=1e-9)
+    for at in (0, None, (1, 2)):
+        assert torch.equal(decode_heatmaps(heatmaps[at], (3.0, 2.0), offset=0.5), found[at])
 
 
 def test_a_peak_on_the_border_and_a_flat_map_decode_to_finite_pixels():

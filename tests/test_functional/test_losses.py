@@ -123,6 +123,16 @@ def test_dkd_equals_its_paper(seed):
     assert student.grad.isfinite().all()
 
 
+def test_where_the_true_class_is_not_known_dkd_teaches_nothing():
+    student, mentors, weight, tau, target = draw(0)
+    target[2] = -1
+    got = dkd_distill(student, mentors, weight, tau, target, alpha=1.5, beta=8.0)
+    weight[:, 2] = 0
+    known = dkd_distill(student, mentors, weight, tau, target.clamp(min=0), alpha=1.5, beta=8.0)
+    torch.testing.assert_close(got, known)
+    assert not torch.autograd.grad(got, student)[0][2].any()
+
+
 def test_of_two_classes_dkd_has_the_true_class_alone():
     student, mentor = (torch.randn(4, 1, 2).requires_grad_() for _ in range(2))
     one, target = torch.ones(1, 4, 1), torch.tensor([[0], [1], [1], [0]])
@@ -139,6 +149,30 @@ def pearson(a, b, w):
     var_a = sum(x * (y - mean_a) ** 2 for x, y in zip(w, a))
     var_b = sum(x * (y - mean_b) ** 2 for x, y in zip(w, b))
     return cov / math.sqrt(var_a * var_b)
+
+
+def test_dist_of_several_keypoints_is_the_sum_of_each():
+    g = torch.Generator().manual_seed(0)
+    student, mentor = (torch.randn(5, 3, 7, generator=g) for _ in range(2))
+    weight, tau = (0.1 + torch.rand(1, 5, 3, generator=g) for _ in range(2))
+    got = dist_distill(student, [mentor], weight, tau, beta=2.0, gamma=0.5)
+    each = [
+        dist_distill(*(student[:, k], [mentor[:, k]], weight[..., k], tau[..., k]), 2.0, 0.5)
+        for k in (slice(0, 1), slice(1, 2), slice(2, 3))
+    ]
+    torch.testing.assert_close(got, sum(each))
+
+
+def test_a_muted_sample_hides_no_difference_between_the_others():
+    """It is certain of a class of which the others say next to nothing."""
+    student, mentor = torch.randn(2, 5, 1, 4, generator=torch.Generator().manual_seed(0))
+    student[:, :, 0] -= 150
+    mentor[:, :, 0] -= 150
+    weight = 0.2 * torch.ones(1, 5, 1)
+    want = dist(student[1:], mentor[1:], weight[:, 1:])
+    student[0, 0, 0] = mentor[0, 0, 0] = 150
+    weight[0, 0] = 0
+    torch.testing.assert_close(dist(student, mentor, weight), want)
 
 
 @quick

@@ -134,6 +134,12 @@ def test_ranks_and_places_are_those_of_a_classroom_without_the_mentors_that_do_n
             assert not got[1:, n, k][~counts[:, n, k]].any()
 
 
+def test_who_does_not_count_has_no_place_however_high_the_score():
+    w = torch.tensor([[0.3, 0.3], [0.9, 0.0], [0.4, 0.9]])
+    counts = torch.tensor([[False, True], [True, False]])
+    assert ordinal_positions(w, counts).tolist() == [[1.0, 2.0], [0.0, 0.0], [2.0, 0.0]]
+
+
 def test_where_all_count_ranks_and_places_are_those_without_a_mask():
     w = rand(4, 6, 2)
     everyone = torch.ones(3, 6, 2, dtype=torch.bool)

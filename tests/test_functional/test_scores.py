@@ -10,6 +10,7 @@ from classroomkd_mm.functional import (
     keypoint_pck,
     keypoint_similarity,
     sample_score,
+    target_among,
     true_class_probability,
 )
 
@@ -73,3 +74,25 @@ def test_pck_equals_mmpose():
     per_joint = [right[labelled[:, k], k].mean().item() for k in range(16)]
     assert np.mean(per_joint) == pytest.approx(want, abs=1e-6)
     assert keypoint_pck(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), torch.zeros(1), 0.5).sum() == 0
+
+
+def test_where_a_person_has_no_area_similarity_falls_as_in_coco():
+    """COCO adds the spacing of its numbers to the area, which is all that is left of it here."""
+    guess, sigmas = torch.tensor([[[0.0, 0.0], [1e-3, 0.0]]]), torch.tensor([1.0, 1.0])
+    got = keypoint_similarity(guess, torch.zeros(1, 2, 2), torch.zeros(1), sigmas)
+    want = math.exp(-1e-6 / (2 * torch.finfo(torch.float32).eps * 4))
+    assert got[0].tolist() == [1.0, pytest.approx(want, rel=1e-5)]
+
+
+def test_where_a_class_is_among_some_equals_a_plain_look_up():
+    target = torch.tensor([[4, 1, 0], [7, -1, 2]])
+    places = [1, 4, 7]
+    got = target_among(target, torch.tensor(places))
+    want = [[places.index(t) if t in places else -1 for t in row] for row in target.tolist()]
+    assert got.tolist() == want
+
+
+def test_a_keypoint_just_at_the_length_is_right_also_for_the_smallest_person():
+    guess = torch.tensor([[[3.0, 4.0]], [[3.0, 4.1]], [[0.0, 0.25]]])
+    right = keypoint_pck(guess, torch.zeros(3, 1, 2), torch.tensor([10.0, 10.0, 0.5]), 0.5)
+    assert right.flatten().tolist() == [1.0, 0.0, 1.0]

@@ -1,5 +1,7 @@
 """SimCC and heatmaps: coordinates survive the way from one to the other."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -110,3 +112,41 @@ def test_a_peak_in_the_outermost_bin_stays_there(here, there, end):
     at = resample_bins(logits, 1 / here, other, 1 / there).argmax(-1).item() / there
     truth = (0 if end == 0 else size - 1) / here
     assert abs(at - truth) <= max(1 / here, 1 / there), (at, truth)
+
+
+def test_each_axis_is_decoded_on_its_own_scale():
+    x, y = torch.zeros(1, 1, 8), torch.zeros(1, 1, 9)
+    x[..., 3] = y[..., 5] = 1
+    assert decode_simcc(x, y, (0.5, 0.25)).flatten().tolist() == [1.5, 1.25]
+
+
+def keys(t):
+    """Keys' cubic kernel with a = -1/2."""
+    if t <= 1:
+        return 1.5 * t**3 - 2.5 * t**2 + 1
+    return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
+
+
+@pytest.mark.parametrize('offsets', [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5)])
+@pytest.mark.parametrize(
+    'source, size, scale',
+    [(2.0, 20, 0.75), (2.0, 8, 2.0), (2.0, 11, 2.0), (2.0, 30, 1.0), (1.0, 4, 2.5), (1.0, 8, 1.5)],
+)
+def test_other_bins_equal_plain_loops(source, size, scale, offsets):
+    """Also beyond the last source bin: there what is left of the kernel counts as at least half."""
+    logits = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0)).double()
+    got = resample_bins(logits, source, size, scale, offsets)
+    if (size, scale) == (8, source) and offsets[0] == offsets[1]:
+        assert got is logits
+        return
+    for row, found in zip(logits.flatten(0, 1).tolist(), got.flatten(0, 1).tolist()):
+        p = [math.exp(z) / sum(map(math.exp, row)) for z in row]
+        for t in range(size):
+            at = [(s + offsets[0]) * source - (t + offsets[1]) * scale for s in range(8)]
+            if scale <= source:
+                weight = [keys(abs(d) / source) for d in at]
+                want = sum(w * z for w, z in zip(weight, row)) / max(sum(weight), 0.5)
+                assert found[t] == pytest.approx(want, rel=1e-5, abs=1e-5)
+            else:
+                share = sum(v * max(1 - abs(d) / scale, 0) for v, d in zip(p, at))
+                assert math.exp(found[t]) == pytest.approx(share, rel=1e-5, abs=1e-12)

@@ -64,3 +64,33 @@ def test_dynamic_temperatures():
     assert tau[0].flatten().tolist() == [2.0, 4.0]  # 2 * 4 * 2 / 8; the second is not positive
     assert tau_s[0].flatten().tolist() == [6.0, 4.0]
     assert dynamic_temperatures(student, [], 4.0)[0].shape == (0, 2, 1)
+
+
+@quick
+@given(seeds, st.floats(1e-3, 1e3))
+def test_dynamic_temperatures_look_at_what_a_mentor_knows_and_equal_plain_loops(seed, scale):
+    student = scale * (rand(4, 3, 6, seed=seed) - 0.2)
+    places = [None, torch.tensor([4, 1]), torch.tensor([0, 2, 5])]
+    sizes = [6 if each is None else len(each) for each in places]
+    mentors = [rand(4, 3, size, seed=seed + 1 + m) - 0.2 for m, size in enumerate(sizes)]
+    tau, tau_s = dynamic_temperatures(student, mentors, 3.0, places)
+    assert tau.shape == tau_s.shape == (3, 4, 3)
+    for m, each in enumerate(places):
+        for n in range(4):
+            for k in range(3):
+                row = student[n, k].tolist()
+                x = max(row if each is None else [row[d] for d in each.tolist()])
+                y = max(mentors[m][n, k].tolist())
+                theirs, ours = (6 * y / (x + y), 6 * x / (x + y)) if min(x, y) > 0 else (3, 3)
+                assert tau[m, n, k].item() == pytest.approx(theirs, rel=1e-4)
+                assert tau_s[m, n, k].item() == pytest.approx(ours, rel=1e-4)
+    whole = dynamic_temperatures(student, mentors[:1], 3.0, [None])
+    assert all(map(torch.equal, whole, dynamic_temperatures(student, mentors[:1], 3.0)))
+
+
+@pytest.mark.parametrize('x, y', [(0.0, 0.0), (1e4, 1e-4), (1e-4, 1e4), (-1.0, -3.0)])
+def test_where_the_largest_logits_say_nothing_both_temperatures_are_the_reference(x, y):
+    tau, tau_s = dynamic_temperatures(
+        torch.tensor([[[x, x - 1]]]), [torch.tensor([[[y, y - 1]]])], 4.0
+    )
+    assert tau.item() == tau_s.item() == 4.0

@@ -71,6 +71,28 @@ def test_the_share_form_of_one_mentor_and_of_mentors_that_are_all_sure():
     assert entropy_weights([sure, sure], form='share').flatten().tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize('counts', [None, torch.tensor([True, False, True])[:, None, None]])
+def test_shares_of_mentors_that_are_almost_sure(counts):
+    """However small the entropies, their shares are those of plain loops."""
+    mentors = [torch.tensor([[[height, 0.0, 0.0]]]) for height in (6.0, 5.0, 7.0)]
+    got = entropy_weights(mentors, counts, 'share').flatten().tolist()
+    there = [0, 1, 2] if counts is None else [0, 2]
+    values = [entropies(mentors, 0)[m] for m in there]
+    assert sum(values) < 0.2
+    assert [got[m] for m in there] == pytest.approx(loop(values, 'share'), rel=1e-4)
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_the_entropies_of_few_classes_count_as_those_of_the_most(form):
+    sizes = (5, 2, 3, 5)
+    mentors = [3 * rand(N, 1, size, seed=m) for m, size in enumerate(sizes)]
+    got = entropy_weights(mentors, form=form)
+    for n in range(N):
+        own = [math.log(5) / math.log(size) for size in sizes]
+        values = [h * more for h, more in zip(entropies(mentors, n), own)]
+        assert got[:, n, 0].tolist() == pytest.approx(loop(values, form), rel=1e-4)
+
+
 def test_an_unknown_form_is_refused():
     with pytest.raises(ValueError, match="form='shares'.*'softmax', 'share'"):
         entropy_weights([torch.randn(1, 1, 2)], form='shares')

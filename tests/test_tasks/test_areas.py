@@ -5,9 +5,10 @@ import math
 
 import pytest
 import torch
+from mmengine.dataset import BaseDataset, ConcatDataset
 
 from classroomkd_mm.registry import MODELS
-from classroomkd_mm.tasks.pose.areas import area_of, fault
+from classroomkd_mm.tasks.pose.areas import area_of, fault, faults
 
 FAULTS = [None, 0, -5.0, math.nan, math.inf, 'absent']
 
@@ -26,6 +27,29 @@ def test_what_is_wrong_with_an_area(area, what):
     assert area_of(dict(raw_ann_info=dict(area=area)), box) == pytest.approx(want)
     assert area_of(dict(raw_ann_info=None), box) == area_of({}, box) == pytest.approx(0.53 * 40)
     assert (area_of(dict(raw_ann_info=dict(area=area)), None) is None) == (what is not None)
+
+
+class People(BaseDataset):
+    """Annotations alone."""
+
+    def load_data_list(self):
+        return [dict(raw_ann_info=each) for each in self.annotations]
+
+
+def people_of(*annotations):
+    made = People(lazy_init=True)
+    made.annotations = annotations
+    return made
+
+
+def test_faults_are_counted_over_all_parts_of_a_data_set():
+    one = people_of(dict(area=4.0), dict(area=0), dict(), None, dict(area=math.nan))
+    other = people_of(dict(area=-1.0), dict(area=9))
+    foreign = torch.utils.data.TensorDataset(torch.zeros(3))
+    assert faults(one) == ({'zero or negative': 1, 'missing': 2, 'not finite': 1}, 5)
+    whole = ConcatDataset([other, one], lazy_init=True)
+    assert faults(whole) == ({'zero or negative': 2, 'missing': 2, 'not finite': 1}, 7)
+    assert faults(foreign) == ({}, 0)
 
 
 @pytest.fixture

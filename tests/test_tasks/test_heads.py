@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from classroomkd_mm.tasks.heads import replayed, scaled, takes_weights
+from classroomkd_mm.tasks.heads import degree, replayed, scaled, takes_weights
 
 
 def test_a_replayed_head_gets_its_own_forward_back():
@@ -33,6 +33,19 @@ def test_a_replayed_head_gets_its_own_forward_back():
 def test_a_loss_takes_weights_where_it_is_a_sum_over_samples(loss, linear):
     torch.manual_seed(0)
     assert takes_weights(loss, torch.rand(2, 3, 4), torch.rand(2, 3, 4)) == linear
+
+
+def test_the_power_of_the_weights_is_told():
+    torch.manual_seed(0)
+    given = torch.rand(2, 3, 4), torch.rand(2, 3, 4)
+    for power, want in ((1, 1), (2, 2), (3, None)):
+
+        def loss(z, y, w, power=power):
+            return ((z - y) ** 2).mean(-1).mul(w**power).sum()
+
+        assert degree(loss, *given) == want
+    pair = tuple(torch.rand(2, 3, n) for n in (4, 5))
+    assert degree(lambda z, y, w: sum(each.mean(-1).mul(w).sum() for each in z), pair, pair) == 1
 
 
 def test_losses_are_scaled_and_nothing_else():

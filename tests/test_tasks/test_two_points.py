@@ -12,7 +12,7 @@ from classroomkd_mm.registry import MODELS
 from classroomkd_mm.structures import Answer
 from classroomkd_mm.tasks.pose.keypoints import Either, Keypoints, Mean, published_metainfo
 from classroomkd_mm.tasks.pose.readouts import HeatmapReadout, SimCCReadout
-from classroomkd_mm.tasks.pose.two_points import shifted, two_points
+from classroomkd_mm.tasks.pose.two_points import _sureness, shifted, two_points
 
 COCO = dict(
     train_dataloader=dict(
@@ -180,3 +180,25 @@ def test_a_lesson_with_a_middle(bridged, packed):
     model, _, _ = bridged
     losses = model(**model.data_preprocessor(packed(), True), mode='loss')
     assert losses['loss_distill'].isfinite() and model.members[0][1].pairs
+
+
+def test_how_sure_a_side_is_equals_plain_loops():
+    maps = [torch.rand(2, 3, 4, 5), torch.rand(2, 3, 6)]
+    for n, found in enumerate(_sureness(maps).tolist()):
+        peaks = [[part[n, j].max().item() for j in range(3)] for part in maps]
+        assert found == pytest.approx(sum(sum(row) / 3 for row in peaks))
+
+
+@pytest.mark.parametrize('surer', [0, 1])
+def test_predictions_are_those_of_the_surer_side(surer):
+    scores = np.array([[0.2, 0.9, 0.5, 0.8]])
+    scores = scores[:, ::-1] if surer else scores
+    theirs = dict(keypoints=np.random.rand(1, 4, 2), keypoint_scores=scores)
+    (sides,) = two_points([Either(0, 1), 3, Either(2, 3)])
+    ours = {key: np.zeros_like(value[:, :3]) for key, value in theirs.items()}
+    put = sides.put_predictions(ours, theirs)
+    left = scores[0, [0, 2]].mean() >= scores[0, [1, 3]].mean()
+    for key, value in theirs.items():
+        np.testing.assert_array_equal(put[key][:, [0, 2]], value[:, [0, 2] if left else [1, 3]])
+        assert not put[key][:, 1].any() and not ours[key].any()
+    assert left == bool(surer)
