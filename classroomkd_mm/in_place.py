@@ -13,6 +13,7 @@ from mmengine.model import BaseModel, PretrainedInit
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
+from .kinds import check_names
 from .loading import what_fits
 from .mentors.checkpoint import wrongly_shaped
 from .mentors.configs import built
@@ -54,11 +55,12 @@ class StudentInPlace(BaseModel):
 
         Raises:
             ImportError: Where the student needs what cannot be imported.
-            TypeError: Where it is no config.
+            TypeError: Where it is no config; for a setting that the class does not know.
             ValueError: Where it cannot be built, or has an attribute that the derived class adds.
         """
         if student is None and not (args or settings):  # an empty model, for a copy to fill
             return object.__new__(cls)
+        check_names(cls, settings, 'model')
         if not isinstance(student, Mapping) or 'type' not in student:
             raise TypeError(f'student={student!r} must be the config of a model, dict(type=...)')
         if data_preprocessor is not None:

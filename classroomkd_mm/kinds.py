@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from types import FunctionType
@@ -44,16 +44,45 @@ def check_settings(kind: type, given: Mapping[str, object], where: str) -> None:
         Traceback (most recent call last):
         classroomkd_mm.kinds.WrongKind: mentoring.alpha='2' must be a finite number
     """
+    check_names(kind, given, where)
+    known, _ = _parameters(kind)
+    for name, (_, parameter) in known.items():
+        if parameter.default is parameter.empty and name not in given:
+            raise TypeError(f'{where}={kind.__name__} needs {name}: set {where}.{name}')
+    hints = {name: _hints(init).get(name, Any) for name, (init, _) in known.items()}
+    check_kinds(given, hints, f'{where}.')
+
+
+def check_names(kind: type, given: Iterable[str], where: str) -> None:
+    """Refuse settings that a class does not know, see :func:`check_settings`.
+
+    Args:
+        kind: The class.
+        given: Their names.
+        where: Names the part in errors.
+
+    Raises:
+        TypeError: Naming the nearest known one.
+    """
     known, others = _parameters(kind)
     for name in given:
         if name not in known and not others:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f'did you mean {near[0]}?' if near else f'it takes {sorted(known) or "nothing"}'
             raise TypeError(f'{where}.{name} is no setting of {kind.__name__}; {hint}')
-    for name, (_, needed) in known.items():
-        if needed and name not in given:
-            raise TypeError(f'{where}={kind.__name__} needs {name}: set {where}.{name}')
-    check_kinds(given, {name: hint for name, (hint, _) in known.items()}, f'{where}.')
+
+
+class Closed:
+    """What configs name: a setting that it does not know is refused with the nearest one."""
+
+    def __new__(cls, *args: object, **settings: object) -> 'Closed':
+        """As any object's, once the names of its settings are known.
+
+        Raises:
+            TypeError: See :func:`check_names`.
+        """
+        check_names(cls, settings, cls.__name__)
+        return super().__new__(cls)
 
 
 def check_kinds(given: Mapping[str, object], kinds: Mapping[str, Any], where: str) -> None:
@@ -87,20 +116,20 @@ def refuse_negative(where: str, **values: Union[float, Sequence[float], None]) -
             raise ValueError(f'{where}.{name}={value} must not be negative')
 
 
-def _parameters(kind: type) -> tuple[dict[str, tuple[Any, bool]], bool]:
-    """Annotation of each parameter and whether it has no default; whether any other is taken."""
-    found: dict[str, tuple[Any, bool]] = {}
+def _parameters(
+    kind: type,
+) -> tuple[dict[str, tuple[FunctionType, inspect.Parameter]], bool]:
+    """Each parameter with the ``__init__`` that has it; whether any other is taken."""
+    found: dict[str, tuple[FunctionType, inspect.Parameter]] = {}
     others = False
     for base in kind.__mro__:
         init = base.__dict__.get('__init__')
         if not isinstance(init, FunctionType):
             continue
         parameters = list(inspect.signature(init).parameters.values())[1:]
-        hints = _hints(init)
         for each in parameters:
             if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
-                hint = hints.get(each.name, Any)
-                found.setdefault(each.name, (hint, each.default is each.empty))
+                found.setdefault(each.name, (init, each))
         others = any(each.kind is each.VAR_KEYWORD for each in parameters)
         if not others:
             break

@@ -263,6 +263,6 @@ def _contested(line: Mapping[str, Any]) -> dict[str, str]:
             f'{line.get("against", 0):.0%} of the lessons contradicted the labels'
             f'{each and f" ({each} of its own)"}: mentors know other '
             'data, or another convention (MentorEvalHook tells how well they do on these); '
-            "distill_loss.conflict='project' takes out of each lesson what contradicts"
+            "what contradicts is taken out of each lesson by distill_loss.conflict='project'"
         )
     return found

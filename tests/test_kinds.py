@@ -1,12 +1,16 @@
 """What a setting's value must be, as its annotation says."""
 
+import copy
+import pickle
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import numpy as np
 import pytest
+from mmengine.registry import DATASETS, HOOKS, MODELS
 
-from classroomkd_mm.kinds import check_kinds, check_settings, refuse_negative
+from classroomkd_mm.datasets import FixedViews
+from classroomkd_mm.kinds import Closed, check_kinds, check_settings, refuse_negative
 
 if TYPE_CHECKING:
     from torch import Unknown
@@ -85,3 +89,30 @@ def test_numbers_below_zero_are_refused_by_name():
     for values in (dict(alpha=-1e-9), dict(sigmas=[0.1, -0.1]), dict(sigmas=-np.ones(2))):
         with pytest.raises(ValueError, match=r'part\.(alpha|sigmas)=.* must not be negative'):
             refuse_negative('part', **values)
+
+
+@pytest.mark.parametrize(
+    'registry, cfg, told',
+    [
+        (HOOKS, dict(type='MentorEvalHook', min_metrc=0.5), 'min_metrc .* did you mean min_metric'),
+        (HOOKS, dict(type='ClassroomHook', interval=5), 'interval .* it takes nothing'),
+        (DATASETS, dict(type='FixedViews', dataset=[], view=3), 'view .* did you mean views'),
+        (MODELS, dict(type='ClassroomDistiller', student={'type': 'X'}, mentor=3),
+         'model.mentor is no setting of ClassroomDistiller; did you mean mentors'),
+    ],
+)  # fmt: skip
+def test_what_configs_name_is_closed(registry, cfg, told):
+    """Also where MMEngine's own registries build it, as in a run."""
+    with pytest.raises(TypeError, match=told):
+        registry.build(dict(cfg, type=f'classroomkd_mm.{cfg["type"]}'))
+
+
+class Each(Closed):
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+
+def test_what_is_closed_can_be_copied_and_pickled():
+    assert copy.deepcopy(Each(needed=3)).needed == Each(3).needed == 3
+    views = FixedViews(dataset=[1, 2], views=2)
+    assert pickle.loads(pickle.dumps(views)).views == 2

@@ -410,7 +410,7 @@ def test_lessons_that_contradict_are_told_in_full_with_the_mentors_whose_most_do
     sentence = (
         '{:.0%} of the lessons contradicted the labels{}: mentors know other data, or another '
         'convention (MentorEvalHook tells how well they do on these); '
-        "distill_loss.conflict='project' takes out of each lesson what contradicts"
+        "what contradicts is taken out of each lesson by distill_loss.conflict='project'"
     )
     assert told(against=0.504) == dict(contradicted=sentence.format(0.5, ''))
     given = line((0.5, 0.5, 0.5))

@@ -296,8 +296,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     try:
         rows = _rows(args)
-    except (ValueError, RuntimeError, FileNotFoundError, re.error) as error:
-        raise SystemExit(str(error)) from error
+    except re.error as error:
+        raise ValueError(f'{error.pattern!r} is no regular expression: {error}') from error
     print(text(rows))
     if getattr(args, 'out', None):
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -248,8 +248,5 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table."""
     args = parse_args(argv)
-    try:
-        print(text(table(compare(read_classroom(args.config), args.people))))
-    except (ValueError, RuntimeError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
+    print(text(table(compare(read_classroom(args.config), args.people))))
     return 0

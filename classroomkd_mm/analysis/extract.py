@@ -122,6 +122,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         said = extract(Path(args.src), Path(args.dst), args.config, args.prefix, args.trusted)
     except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(str(error).replace('trusted=True', '--trusted')) from error
+        raise ValueError(str(error).replace('trusted=True', '--trusted')) from error
     print(said)
     return 0

@@ -324,12 +324,9 @@ def run(cfg: Config, args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Fill a memory, or see to it."""
     args = parse_args(argv)
-    try:
-        cfg = read_classroom(args.config)
-        cfg.merge_from_dict(args.cfg_options)
-        run(cfg, args)
-    except (ValueError, TypeError, OSError) as error:
-        raise SystemExit(str(error)) from error
+    cfg = read_classroom(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    run(cfg, args)
     return 0
 
 

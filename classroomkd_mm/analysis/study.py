@@ -16,7 +16,7 @@ from statistics import mean, stdev
 from typing import Optional
 
 from ..benchmark.configs import run_config
-from ..benchmark.runs import Busy, complete, last_evaluation
+from ..benchmark.runs import complete, last_evaluation
 from ..benchmark.statistics import half_width
 from ..benchmark.study_file import Run, Study, read_study
 from ..benchmark.table import difference
@@ -166,13 +166,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Run the study."""
     args = parse_args(argv)
     root = Path(args.work_dir or f'work_dirs/study/{Path(args.study).stem}') / args.split
-    try:
-        study = read_study(args.study)
-        runs = variants(choose(study.runs, args.only), args.set)
-        study = replace(study, runs=runs, metric=args.metric or study.metric)
-        table = summarise(run_study(study, args.seeds, args.split, root), study.reference)
-    except (ValueError, RuntimeError, FileNotFoundError, Busy) as error:
-        raise SystemExit(str(error)) from error
+    study = read_study(args.study)
+    runs = variants(choose(study.runs, args.only), args.set)
+    study = replace(study, runs=runs, metric=args.metric or study.metric)
+    table = summarise(run_study(study, args.seeds, args.split, root), study.reference)
     lines = markdown(table, numeric=True)
     (root / 'table.md').write_text(lines + '\n')
     print(f'\n{study.metric} on the {args.split} split\n{lines}')

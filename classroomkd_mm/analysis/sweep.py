@@ -336,10 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     index, count = args.shard
     file = args.out or Path(f'work_dirs/sweep/{args.library}_{args.role}.jsonl')
     taught = Taught(read_classroom(args.of)) if args.of else None
-    try:
-        names = configs_of(args.library, args.only)[index - 1 :: count]
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    names = configs_of(args.library, args.only)[index - 1 :: count]
     with DefaultScope.overwrite_default_scope(args.library):
         sweep(args.library, args.role, names, file, taught)
     found = read(file)

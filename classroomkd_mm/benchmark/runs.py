@@ -29,7 +29,7 @@ TAIL = 2000  # characters of a failed run's log that its error repeats
 _started: set[subprocess.Popen[bytes]] = set()
 
 
-class Busy(Exception):
+class Busy(RuntimeError):
     """Another process is at this run."""
 
 

@@ -92,4 +92,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         convert(args.name, Path(args.src), Path(args.dst), args.trusted)
     except (ValueError, FileNotFoundError) as error:
-        raise SystemExit(str(error).replace('trusted=True', '--trusted')) from error
+        raise ValueError(str(error).replace('trusted=True', '--trusted')) from error

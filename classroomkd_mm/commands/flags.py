@@ -26,12 +26,12 @@ def apply_pictures(cfg: Config, args: argparse.Namespace) -> None:
     """Switch the library's visualization hook on, as its own tools do.
 
     Raises:
-        SystemExit: Where the config has no such hook.
+        ValueError: Where the config has no such hook.
     """
     if not (args.show or args.show_dir):
         return
     if 'visualization' not in cfg.get('default_hooks', {}):
-        raise SystemExit(
+        raise ValueError(
             '--show and --show-dir need default_hooks.visualization in the config, e.g. '
             "dict(type='PoseVisualizationHook')"
         )

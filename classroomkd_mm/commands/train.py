@@ -71,7 +71,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """The config with the command line's settings, the hook that reports, and a sampler of views.
 
     Raises:
-        SystemExit: For --auto-scale-lr without a batch size.
+        ValueError: For --auto-scale-lr without a batch size.
     """
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.launcher = args.launcher
@@ -103,7 +103,7 @@ def _use_amp(cfg: Config) -> None:
 
 def _scale_lr(cfg: Config) -> None:
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise SystemExit(
+        raise ValueError(
             '--auto-scale-lr needs the total batch size that the learning rate is for: '
             'auto_scale_lr=dict(base_batch_size=...)'
         )

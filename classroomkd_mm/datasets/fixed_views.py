@@ -19,7 +19,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.structures import BaseDataElement
 from torch.utils.data import Sampler, get_worker_info
 
-from ..kinds import check_kinds
+from ..kinds import Closed, check_kinds
 from ..registry import DATA_SAMPLERS, DATASETS
 
 # What is the wrapper's own; every other attribute is the data set's.
@@ -47,7 +47,7 @@ class Reseedable(Protocol):
 
 
 @DATASETS.register_module()
-class FixedViews:
+class FixedViews(Closed):
     """A data set of which each sample has ``views`` augmented versions, always the same ones.
 
     Index ``i + len * v`` is sample i in its v-th view: the numbers that its pipeline draws

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from ..datasets import FixedViews
 from ..distiller import ClassroomDistiller
+from ..kinds import Closed
 from ..mentors.memory import plan
 from ..record import LessonRecord, warnings_of
 from ..registry import HOOKS
@@ -64,7 +65,7 @@ def distiller_of(runner: Runner, hook: str) -> ClassroomDistiller:
 
 
 @HOOKS.register_module()
-class ClassroomHook(Hook):
+class ClassroomHook(Closed, Hook):
     """Summarises each epoch's lessons; of training by iterations, each ``val_interval``'s.
 
     The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..datasets import stated_metainfo
 from ..distiller import ClassroomDistiller
-from ..kinds import check_kinds
+from ..kinds import Closed, check_kinds
 from ..members import Member
 from ..registry import HOOKS
 from ..runs import cutting_own_crops, same_random_state
@@ -36,7 +36,7 @@ def better(metric: str) -> Optional[str]:
 
 
 @HOOKS.register_module()
-class MentorEvalHook(Hook):
+class MentorEvalHook(Closed, Hook):
     """Evaluates every mentor with the run's own val data and metric, and prints one table.
 
     A mentor whose weights did not load is the commonest silent failure of distillation.

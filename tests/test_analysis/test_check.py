@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 from classroomkd_mm.analysis import check as tool
+from classroomkd_mm.commands.errors import IN_WORDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,7 +86,7 @@ def test_check_of_published_networks(three_mentors, capsys):
     ],
 )
 def test_what_check_cannot_do_is_said(three_mentors, arguments, message):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(IN_WORDS, match=message):
         tool.main(['check', three_mentors[1], *arguments])
 
 
@@ -110,9 +111,9 @@ def test_check_reads_weights_that_are_there(three_mentors, tmp_path, capsys):
     cfg.dump(path)
     assert tool.main(['check', path]) == 1
     assert 'NO    mentors[0] takes name and either zoo' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='there must be mentors'):
+    with pytest.raises(IN_WORDS, match='there must be mentors'):
         tool.main(['check', str(ROOT / 'configs/demo/alone.py')])
-    with pytest.raises(SystemExit, match='nowhere.py'):
+    with pytest.raises(IN_WORDS, match='nowhere.py'):
         tool.main(['check', 'nowhere.py'])
 
 
@@ -120,11 +121,11 @@ def test_missing_data_and_a_faulty_student_are_not_the_mentors_fault(three_mento
     cfg, path = three_mentors
     cfg.train_dataloader.dataset.data_root = '/nowhere/'
     cfg.dump(path)
-    with pytest.raises(SystemExit, match='--batch needs the training data: .*/nowhere/'):
+    with pytest.raises(IN_WORDS, match='--batch needs the training data: .*/nowhere/'):
         tool.main(['check', path, '--batch', '1'])
     cfg.model.student.head.type = 'HeatmapHeadd'
     cfg.dump(path)
-    with pytest.raises(SystemExit, match='^student: its model .*HeatmapHeadd'):
+    with pytest.raises(IN_WORDS, match='^student: its model .*HeatmapHeadd'):
         tool.main(['check', path])
 
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from classroomkd_mm.analysis import compare as tool
+from classroomkd_mm.commands.errors import IN_WORDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +55,7 @@ def test_what_cannot_be_compared_is_said(classroom, demo_config):
         tool.compare(cfg, 1)
     cfg.val_dataloader = None
     cfg.dump(path)
-    with pytest.raises(SystemExit, match='needs train_dataloader .* and val_dataloader'):
+    with pytest.raises(IN_WORDS, match='needs train_dataloader .* and val_dataloader'):
         tool.main([path])
 
 
@@ -74,7 +75,7 @@ def test_a_mentor_that_names_no_data_set_takes_its_checkpoints(classroom, tmp_pa
     without(mentor, *lacking)
     mentor.dump(str(tmp_path / 'mentor.py'))
     asked = "mentor 'same': neither its config nor its checkpoint names .* train_dataloader.dataset"
-    with pytest.raises(SystemExit, match=asked):
+    with pytest.raises(IN_WORDS, match=asked):
         tool.main([path])
     weights = torch.load(tmp_path / 'mentor.pth')
     meta = dict(dataset_meta=dict(dataset_name='people', flip_indices=list(range(17))))
@@ -100,7 +101,7 @@ def test_a_pipeline_that_is_not_its_networks_is_its_own_fault(classroom, tmp_pat
 
     monkeypatch.setattr('mmpose.apis.inference_topdown', fails)
     told = "^mentor 'same': its own stock inference fails: Expected size 32 .*dataset.pipeline"
-    with pytest.raises(SystemExit, match=told):
+    with pytest.raises(IN_WORDS, match=told):
         tool.main([classroom[1], '--people', '1'])
 
 
@@ -108,7 +109,7 @@ def test_people_that_are_not_there_are_an_error(classroom):
     cfg, path = classroom
     cfg.train_dataloader.dataset.data_root = '/nowhere/'
     cfg.dump(path)
-    with pytest.raises(SystemExit, match='the comparison needs the training data: .*/nowhere/'):
+    with pytest.raises(IN_WORDS, match='the comparison needs the training data: .*/nowhere/'):
         tool.main([path])
 
 

@@ -14,6 +14,7 @@ from mmpretrain.registry import DATASETS, MODELS
 
 from classroomkd_mm import ClassroomDistiller
 from classroomkd_mm.analysis import cost
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import Mentor
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_a_whole_run_is_the_sum_of_its_epochs(epochs, views):
 
 
 def test_weights_are_loaded_where_it_is_asked(config, capsys):
-    with pytest.raises(SystemExit, match='nowhere.pth'):
+    with pytest.raises(IN_WORDS, match='nowhere.pth'):
         cost.main([config, '--batch-size', '2', '--rounds', '1', '--weights'])
 
 
@@ -203,10 +204,10 @@ def test_a_classifiers_preprocessor_stands_beside_its_model():
 def test_what_cannot_be_measured_is_said(demo_config, tmp_path):
     cfg = demo_config('classroom')
     cfg.dump(str(tmp_path / 'c.py'))
-    with pytest.raises(SystemExit, match='--batch-size 99: there are 24 training samples'):
+    with pytest.raises(IN_WORDS, match='--batch-size 99: there are 24 training samples'):
         cost.main([str(tmp_path / 'c.py'), '--batch-size', '99'])
     demo_config('alone').dump(str(tmp_path / 'a.py'))
-    with pytest.raises(SystemExit, match='not a ClassroomDistiller'):
+    with pytest.raises(IN_WORDS, match='not a ClassroomDistiller'):
         cost.main([str(tmp_path / 'a.py')])
     cfg.train_dataloader.dataset.data_root = '/nowhere/'
     with pytest.raises(ValueError, match='the measurement needs the training data: .*/nowhere/'):

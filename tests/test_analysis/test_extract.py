@@ -11,6 +11,7 @@ from torch import nn
 
 from classroomkd_mm.analysis import extract
 from classroomkd_mm.backbones import cifar_classifier
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import load_weights
 
 SCOPE = 'mmpretrain'
@@ -65,13 +66,13 @@ def test_averages_counters_are_left_out(run, network):
 
 def test_of_two_networks_one_must_be_chosen(run, network):
     weights = {**under('student.', network), **under('teacher.', nn.Linear(1, 1))}
-    with pytest.raises(SystemExit, match="7 under 'student.', 2 under 'teacher.'.*--prefix"):
+    with pytest.raises(IN_WORDS, match="7 under 'student.', 2 under 'teacher.'.*--prefix"):
         run(weights)
     for prefix in ('teacher', 'teacher.'):
         clean, said = run(weights, '--prefix', prefix)
         assert clean.keys() == {'weight', 'bias'}
         assert "'teacher.' is taken off its keys; 7 without it are left out" in said
-    with pytest.raises(SystemExit, match="no keys with the prefix 'ema.'; it has student., teach"):
+    with pytest.raises(IN_WORDS, match="no keys with the prefix 'ema.'; it has student., teach"):
         run(weights, '--prefix', 'ema')
     assert run(weights, '--prefix', '')[0].keys() == weights.keys()
 
@@ -85,12 +86,12 @@ def test_a_networks_own_keys_decide_where_its_config_is_given(run, tmp_path, cha
     weights, said = run({**under(chain, model), 'loss.w': torch.ones(1)}, '--config', config)
     assert weights.keys() == model.state_dict().keys()
     assert f'the prefix {chain!r} is taken off' in said and '(loss.w)' in said
-    with pytest.raises(SystemExit, match='src=.* is of another network: '):
+    with pytest.raises(IN_WORDS, match='src=.* is of another network: '):
         run(under(chain, nn.Linear(1, 1)), '--config', config)
 
 
 def test_a_whole_network_needs_trust_and_its_clean_file_needs_none(run, network, tmp_path):
-    with pytest.raises(SystemExit, match='without running torch.nn.*Sequential .--trusted allows'):
+    with pytest.raises(IN_WORDS, match='without running torch.nn.*Sequential .--trusted allows'):
         run(network)
     run(network, '--trusted')
     load_weights(network, str(tmp_path / 'new/b.pth'), 'mentor')
@@ -105,14 +106,14 @@ def test_safetensors(run, network, tmp_path):
 @pytest.mark.parametrize('dst', ['a.pth', './a.pth', 'b.safetensors'])
 def test_a_file_is_not_written_over_itself_nor_under_another_formats_name(tmp_path, dst):
     torch.save(dict(a=torch.ones(1)), tmp_path / 'a.pth')
-    with pytest.raises(SystemExit, match='must be a new file for torch.load'):
+    with pytest.raises(IN_WORDS, match='must be a new file for torch.load'):
         extract.main([str(tmp_path / 'a.pth'), f'{tmp_path}/{dst}'])
 
 
 def test_files_that_are_missing_or_hold_no_weights(run, tmp_path):
-    with pytest.raises(SystemExit, match='src=.*none.pth. does not exist'):
+    with pytest.raises(IN_WORDS, match='src=.*none.pth. does not exist'):
         run(tmp_path / 'none.pth')
-    with pytest.raises(SystemExit, match='holds no state_dict'):
+    with pytest.raises(IN_WORDS, match='holds no state_dict'):
         run(dict(epoch=1))
 
 
@@ -125,7 +126,7 @@ def test_the_command(network, tmp_path):
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason=f'{PUBLISHED.name} is not beside the checkout')
 def test_a_published_file_that_wants_pickle_is_made_one_that_does_not(run):
-    with pytest.raises(SystemExit, match='without running torch.optim.sgd.SGD .--trusted allows'):
+    with pytest.raises(IN_WORDS, match='without running torch.optim.sgd.SGD .--trusted allows'):
         run(PUBLISHED)
     weights, said = run(PUBLISHED, '--trusted')
     assert weights[

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -166,13 +167,13 @@ def test_other_keeps_are_compared_and_nothing_is_kept(config, tmp_path, capsys):
     assert set(there(tmp_path).values()) == {1}
 
 
-def test_a_full_disk_is_told(config, monkeypatch):
+def test_a_full_disk_is_told(config, monkeypatch, capfd):
     def full(self, number, record):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(Records, 'write', full)
-    with pytest.raises(SystemExit, match='takes no more answers of large'):
-        remember(config)
+    assert main(['remember', config, '--workers', '0']) == 1
+    assert 'error: the memory takes no more answers of large' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -183,11 +184,11 @@ def test_a_full_disk_is_told(config, monkeypatch):
         (['--cfg-options', 'model.memory=None'], 'the config.s model has no memory'),
     ],
 )
-def test_what_cannot_be_done_is_told(config, flags, words, tmp_path):
+def test_what_cannot_be_done_is_told(config, flags, words, capsys):
     if '--check' in flags:
         flags = [*flags, '--views', '1:2']
-    with pytest.raises(SystemExit, match=words):
-        main(['remember', config, '--workers', '0', *flags])
+    assert main(['remember', config, '--workers', '0', *flags]) == 1
+    assert re.search(f'^error: .*{words}', capsys.readouterr().err, re.M)
 
 
 @pytest.mark.parametrize('flags', [['--views', '2:1'], ['--part', '3/3'], ['--check', '0']])

@@ -12,6 +12,7 @@ import pytest
 from classroomkd_mm.analysis import study
 from classroomkd_mm.analysis.study import Run
 from classroomkd_mm.benchmark import runs
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -120,16 +121,16 @@ def test_the_interval_is_students_t_at_any_number_of_seeds(seeds, quantile):
     ],
 )
 def test_a_wrong_command_line_ends_with_one_sentence(arguments, message):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(IN_WORDS, match=message):
         study.main([str(ROOT / 'configs/study/synthetic_pose.py'), *arguments])
 
 
 def test_a_study_that_is_none_is_refused(tmp_path):
     file = tmp_path / 'none.py'
     file.write_text("metric = 'coco/AP'\n")
-    with pytest.raises(SystemExit, match=r"none.py: a study has metric and runs; got \['metric'\]"):
+    with pytest.raises(IN_WORDS, match=r"none.py: a study has metric and runs; got \['metric'\]"):
         study.main([str(file)])
-    with pytest.raises(SystemExit, match='nowhere.py'):
+    with pytest.raises(IN_WORDS, match='nowhere.py'):
         study.main([str(tmp_path / 'nowhere.py')])
 
 
@@ -174,7 +175,7 @@ def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
     assert (tmp_path / 'w/test/table.md').read_text() == table
     cfg.optim_wrapper.optimizer.lr = 1.0
     cfg.dump(str(tmp_path / 'alone.py'))
-    with pytest.raises(SystemExit, match='seed_0 holds a run of other settings: remove it'):
+    with pytest.raises(IN_WORDS, match='seed_0 holds a run of other settings: remove it'):
         study.main([*command, '1'])
 
 

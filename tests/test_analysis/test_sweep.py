@@ -20,6 +20,7 @@ from classroomkd_mm.analysis.sweep import (
     sweep,
     verdict,
 )
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import MentorSettings
 from classroomkd_mm.registry import MODELS
 
@@ -213,7 +214,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert main(words) == 0 and main([*words, '--shard', '1/1']) == 0
     assert len(read(out)) == 1
     assert '| body_2d_keypoint/topdown_regression | 0 | 0 | 1 | 0 |' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='no config of mmpose has any of'):
+    with pytest.raises(IN_WORDS, match='no config of mmpose has any of'):
         main(['mmpose', 'student', '--only', 'no such path'])
     for wrong, said in (
         (['mmpose', 'mentor'], 'mentors need --of CONFIG'),

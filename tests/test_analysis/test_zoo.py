@@ -4,6 +4,7 @@ import pytest
 
 from classroomkd_mm.analysis import check as tool
 from classroomkd_mm.analysis import zoo
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors.zoo import Published
 
 HRNET = 'td-hm_hrnet-w48_8xb32-210e_coco-256x192'
@@ -17,7 +18,7 @@ def test_search_by_word_data_set_and_metric(capsys):
 
 
 def test_nothing_found_is_an_error():
-    with pytest.raises(SystemExit, match="no published network has .* metric 'PCKh'"):
+    with pytest.raises(IN_WORDS, match="no published network has .* metric 'PCKh'"):
         tool.main(['search', 'hrnet', '--metric', 'PCKh'])
 
 
@@ -26,7 +27,7 @@ def test_info_shows_what_a_mentor_needs(capsys):
     text = capsys.readouterr().out
     for part in ('input_size (192, 256)', 'MSRAHeatmap', 'mean [123.675', 'AP 0.756', '0e67c616'):
         assert part in text
-    with pytest.raises(SystemExit, match='did you mean'):
+    with pytest.raises(IN_WORDS, match='did you mean'):
         tool.main(['info', HRNET + 'x'])
 
 

@@ -11,6 +11,7 @@ from mmengine.registry import MODELS
 
 from classroomkd_mm.backbones import NETWORKS, cifar_classifier, literature_to_ours
 from classroomkd_mm.commands import convert
+from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import load_weights
 from classroomkd_mm.mentors.checkpoint import CAN_ALLOW
 
@@ -93,15 +94,15 @@ def test_the_converter_refuses_another_width_and_other_files(converter, tmp_path
     }
     torch.save(dict(model=weights), tmp_path / 'a.pth')
     with pytest.raises(
-        SystemExit, match='read as wrn_16_1, is of another network: 1 unexp.* 63 wrongly shaped'
+        IN_WORDS, match='read as wrn_16_1, is of another network: 1 unexp.* 63 wrongly shaped'
     ):
         converter.main(['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
     with pytest.raises(
-        SystemExit, match='read as wrn_40_2, is of another network: 120 missing keys'
+        IN_WORDS, match='read as wrn_40_2, is of another network: 120 missing keys'
     ):
         converter.main(['wrn_40_2', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
     torch.save(dict(epoch=1), tmp_path / 'c.pth')
-    with pytest.raises(SystemExit, match="holds no weights under 'model'"):
+    with pytest.raises(IN_WORDS, match="holds no weights under 'model'"):
         converter.main(['vgg8', str(tmp_path / 'c.pth'), str(tmp_path / 'b.pth')])
     assert not (tmp_path / 'b.pth').exists()
 
@@ -128,7 +129,7 @@ def test_the_converter_reads_a_file_with_its_optimiser_only_if_it_is_trusted(con
     optimiser = torch.optim.SGD([weights['conv1.weight']], lr=0.1)
     torch.save(dict(model=weights, optimiser=optimiser), tmp_path / 'a.pth')
     command = ['wrn_16_1', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')]
-    with pytest.raises(SystemExit, match=r'without running torch.optim.sgd.SGD .--trusted'):
+    with pytest.raises(IN_WORDS, match=r'without running torch.optim.sgd.SGD .--trusted'):
         converter.main(command)
     converter.main([*command, '--trusted'])
     assert (tmp_path / 'b.pth').is_file()
@@ -145,7 +146,7 @@ def test_of_a_distillers_file_the_converter_takes_the_network_that_is_named(
     assert 'vgg8 with 10 classes written' in said and "the prefix 'teacher.' is taken off" in said
     weights.update({f'ema.{key}': value for key, value in literature('vgg8', 10).items()})
     torch.save(weights, tmp_path / 'a.pth')
-    with pytest.raises(SystemExit, match="more than one network .*'ema.' and 'teacher.'"):
+    with pytest.raises(IN_WORDS, match="more than one network .*'ema.' and 'teacher.'"):
         converter.main(['vgg8', str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])
 
 

@@ -18,6 +18,7 @@ from mmengine.registry import MODELS
 from classroomkd_mm.analysis import beta, compare, cost
 from classroomkd_mm.commands import test as test_command
 from classroomkd_mm.commands import train as train_command
+from classroomkd_mm.commands.errors import IN_WORDS
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -128,7 +129,7 @@ def test_before_the_first_checkpoint_resume_keeps_load_from(demo_config, merged)
 
 def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_config, merged):
     cfg = demo_config('alone')
-    with pytest.raises(SystemExit, match='auto_scale_lr=dict.base_batch_size=...'):
+    with pytest.raises(IN_WORDS, match='auto_scale_lr=dict.base_batch_size=...'):
         merged(cfg, '--auto-scale-lr')
     cfg.auto_scale_lr = dict(base_batch_size=64)
     assert merged(cfg, '--auto-scale-lr').auto_scale_lr.enable
