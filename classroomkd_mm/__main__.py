@@ -2,6 +2,7 @@
 
 import difflib
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Optional
@@ -39,6 +40,12 @@ A config is a path, or LIBRARY::PATH of an installed one: classroomkd_mm::demo/c
 Errors are told in words; --debug, anywhere, shows the traceback. --version says which one this is.
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
 USAGE_ERROR = 2  # argparse's
+# Warnings of libraries about which a user can do nothing: the beginnings of their texts.
+NOISE = (
+    'Fail to import ``MultiScaleDeformableAttention``',
+    'The metainfo config file "[^"]*" does not exist. A matched config file',
+    '`torch.cuda.amp.',
+)
 
 
 def overview() -> str:
@@ -63,6 +70,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if name not in COMMANDS:
         return _unknown(name)
     module = f'classroomkd_mm.{COMMANDS[name]}'
+    for text in () if '--debug' in given else NOISE:
+        warnings.filterwarnings('ignore', text)
     return guarded(lambda: import_module(module).main(rest), '--debug' in given)
 
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 from mmengine.logging import MMLogger
@@ -30,6 +31,21 @@ def test_its_help_teaches(name, capsys):
     shown = capsys.readouterr().out
     assert ended.value.code == 0 and f'usage: python -m classroomkd_mm {name}' in shown
     assert re.search('example|Exit status|default', shown)
+
+
+@pytest.mark.parametrize('flags, heard', [([], 1), (['--debug'], 4)])
+def test_what_nobody_can_do_anything_about_is_not_told(monkeypatch, flags, heard):
+    told = [
+        'Fail to import ``MultiScaleDeformableAttention`` from ``mmcv.ops``',
+        'The metainfo config file "a/coco.py" does not exist. A matched config file "b" is used',
+        '`torch.cuda.amp.autocast(args...)` is deprecated',
+        'your data are odd',
+    ]
+    monkeypatch.setattr(train, 'main', lambda argv: [warnings.warn(each) for each in told] and 0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        assert main(['train', *flags]) == 0
+    assert [str(each.message) for each in caught] == told[-heard:]
 
 
 def test_wrong_usage_is_status_2(capsys):
