@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -180,7 +179,7 @@ class ClassroomDistiller(StudentInPlace):
         self,
         inputs: Tensor,
         data_samples: Samples,
-        begun: Mapping[object, Callable[[], Answer] | None] = MappingProxyType({}),
+        begun: Mapping[object, Callable[[], Answer] | None] | None = None,
     ) -> tuple[list[Reading], list[Tensor]]:
         """What the mentors say, in the student's terms, and whether it is finite.
 
@@ -195,7 +194,7 @@ class ClassroomDistiller(StudentInPlace):
             if source in again:
                 answer = again[source]
             else:
-                wait = begun.get(source)
+                wait = (begun or {}).get(source)
                 answer = wait() if wait else mentor(inputs, numbers, data_samples)
             if sources.count(source) > 1:
                 again[source] = answer

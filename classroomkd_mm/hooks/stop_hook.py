@@ -55,7 +55,6 @@ class StopHook(Hook):
         """Listen from here on: until now there was nothing to lose."""
         if threading.current_thread() is not threading.main_thread():
             return
-        self._ranks = Agreement()
         for each in SIGNALS:
             if signal.getsignal(each) not in (signal.SIG_IGN, None):
                 self._before[each] = signal.signal(each, self._listen)

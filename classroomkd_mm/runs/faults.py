@@ -77,8 +77,10 @@ def _not_fetched(error: BaseException, cfg: Config) -> str | None:
         return None
     frames = [frame.f_locals for frame, _ in walk_tb(error.__traceback__)]
     asked = {value for each in frames for value in each.values() if isinstance(value, str)}
-    found = [(where, url) for where, url in _texts(cfg.to_dict()) if url in asked and '://' in url]
-    where, url = next(iter(found), ('a file', 'of no setting'))
+    found = (each for each in _texts(cfg.to_dict()) if each[1] in asked and '://' in each[1])
+    where, url = next(found, (None, None))
+    if where is None:
+        return None
     return (
         f'{where}={url!r} cannot be downloaded: {error}; give the path of a file on this machine '
         'or, where load_from gives the weights, None for the whole init_cfg'

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from functools import partial
+from multiprocessing import parent_process
 from typing import Callable, Optional
 
 from torch.utils.data import DataLoader
@@ -31,6 +32,8 @@ def _spare(init: Init, signals: Sequence[signal.Signals], worker: int) -> None:
 
 
 def _wait(signals: Sequence[signal.Signals]) -> None:
-    while signal.sigwaitinfo(signals).si_pid != os.getppid():
+    run = parent_process()  # not os.getppid(): that may be a server which forks the workers
+    assert run is not None  # a worker was started by somebody
+    while signal.sigwaitinfo(signals).si_pid != run.pid:
         pass
     os._exit(0)  # as torch's own handler of SIGTERM does
