@@ -6,4 +6,7 @@ _folder = 'configs/pose/lspet/'
 runs = dict(
     alone=dict(config=_folder + 'plain_student.py'),
     aver=dict(config=_folder + 'aver.py'),
-    classroom=dict(config=_folder + 'classroom.py'))
+    classroom=dict(config=_folder + 'classroom.py'),
+    consent=dict(config=_folder + 'classroom.py', options={
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}))  # as README has it

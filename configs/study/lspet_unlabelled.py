@@ -4,20 +4,27 @@
 #   PYTHONPATH=data/published python tools/study.py configs/study/lspet_unlabelled.py --seeds 3 --split val
 metric = 'PCK'
 reference = 'alone'
-_few = {
-    'train_dataloader.dataset.dataset.indices': 300,
-    'train_cfg.max_epochs': 20,
-    'train_cfg.val_interval': 20,
-    'param_scheduler': [
-        dict(type='LinearLR', begin=0, end=20, start_factor=0.01, by_epoch=False),
-        dict(type='CosineAnnealingLR', begin=0, end=20, T_max=20, by_epoch=True,
-             convert_to_iter_based=True)]}
 
 
-def _taught(**parts):
+def _epochs(number):
+    return {
+        'train_cfg.max_epochs': number,
+        'train_cfg.val_interval': number,
+        'param_scheduler': [
+            dict(type='LinearLR', begin=0, end=20, start_factor=0.01, by_epoch=False),
+            dict(type='CosineAnnealingLR', begin=0, end=number, T_max=number, by_epoch=True,
+                 convert_to_iter_based=True)]}
+
+
+_few = {'train_dataloader.dataset.dataset.indices': 300}
+_plain = 'configs/pose/lspet_published/plain.py'
+
+
+def _taught(epochs=4, **parts):
     """The classroom with other parts, by `PART__SETTING`."""
     return dict(config='configs/pose/lspet_published/unlabelled.py', options={
-        f'model.{name.replace("__", ".")}': value for name, value in parts.items()})
+        **_epochs(epochs),
+        **{f'model.{name.replace("__", ".")}': value for name, value in parts.items()}})
 
 
 _everybody = dict(
@@ -27,11 +34,14 @@ _mine = [dict(name='few_256x192', config='configs/pose/lspet_published/mentor_fe
               checkpoint='work_dirs/lspet_published/mentor_few/epoch_20.pth')]
 _consent = dict(distill_loss__balance=1.0, distill_loss__conflict='project')
 runs = dict(
-    alone=dict(config='configs/pose/lspet_published/plain.py', options=_few),
+    alone=dict(config=_plain, options={**_few, **_epochs(20)}),
     kd=_taught(**_everybody, distill_loss__loss_weight=0.07, mentors=_mine),
     kd_consent=_taught(**_everybody, **_consent, mentors=_mine),
     aver=_taught(**_everybody, distill_loss__loss_weight=0.07),
     aver_consent=_taught(**_everybody, **_consent),
     classroom=_taught(),
     consent=_taught(**_consent),
-    fade=_taught(**_consent, distill_loss__fade=True))
+    fade=_taught(**_consent, distill_loss__fade=True),
+    # Three times as long, as many iterations for both.
+    alone_long=dict(config=_plain, options={**_few, **_epochs(60)}),
+    kd_long=_taught(12, **_everybody, distill_loss__loss_weight=0.07, mentors=_mine))

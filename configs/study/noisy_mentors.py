@@ -15,6 +15,9 @@ options = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_schedul
 runs = dict(
     aver=dict(config=_aver),
     classroom=dict(config=_classroom),
+    consent=dict(config=_classroom, options={
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}),  # as README has it
     no_filter=dict(config=_classroom, options={
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
         'model.distill_loss.loss_weight': 0.1}))

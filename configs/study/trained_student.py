@@ -14,6 +14,10 @@ runs = dict(
     classroom=dict(config=_classroom, options=_taught),
     classroom_keypoint=dict(config=_classroom, options={
         **_taught, 'model.knowledge_filter.granularity': 'keypoint'}),
+    consent=dict(config=_classroom, options={
+        **_taught,
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}),  # as README has it
     no_filter=dict(config=_classroom, options={
         **_taught,
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
