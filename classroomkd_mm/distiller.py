@@ -29,6 +29,7 @@ from .parts import (
 )
 from .record import SCOPE, LessonRecord
 from .registry import MODELS
+from .standing import Standing
 from .structures import Answer, Lesson, Reading, Scores, Temperatures
 from .tasks import Samples, Task, build_task
 from .tasks.heads import Output, scaled
@@ -47,6 +48,7 @@ CLASSROOM = frozenset(
         'mentoring',
         'distill_loss',
         'record',
+        'standing',
     }
 )
 
@@ -80,6 +82,7 @@ class ClassroomDistiller(StudentInPlace):
     Attributes:
         members: Each mentor with its bridge.
         record: What the last lesson was like.
+        standing: How well everybody has done so far, where the filter asks for it.
     """
 
     added = CLASSROOM
@@ -90,6 +93,7 @@ class ClassroomDistiller(StudentInPlace):
     mentoring: Mentoring
     distill_loss: DistillLoss
     record: LessonRecord | None = None
+    standing: Standing
 
     def __init__(
         self,
@@ -112,7 +116,8 @@ class ClassroomDistiller(StudentInPlace):
             distill_loss=loss,
         )
         kept = None if memory is None else Memory.of(memory)
-        self.__dict__.update(task=task, members=build_members(self, task, mentors, kept), **parts)
+        members = build_members(self, task, mentors, kept)
+        self.__dict__.update(task=task, members=members, standing=Standing(), **parts)
         self.scorer_is_default = scorer is None
         self._check_parts()
         if knowledge_filter is None and self.members:
@@ -208,7 +213,7 @@ class ClassroomDistiller(StudentInPlace):
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
         scores = self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
         check_scores(self.scorer, scores, len(readings), len(data_samples))
-        return scores
+        return self.standing.after(scores) if self.knowledge_filter.needs_standing else scores
 
     def _distill(
         self, student: Reading, mentors: Sequence[Reading], scores: Scores, lesson: Lesson

@@ -128,7 +128,7 @@ class Scores:
 
     A mentor that lacks some keypoints (classes) is judged by the others, and compared with the
     student on those alone. Of a sample without any label no score is known: nobody is judged on it,
-    and every mentor may teach all of it that it knows.
+    and a mentor may teach all of it that it knows.
 
     Attributes:
         values: ``(1 + M, N, K)`` in [0, 1], the student in row 0.
@@ -141,6 +141,8 @@ class Scores:
             much of each label's mass is of classes that it knows. None where all know all.
         rival: ``(M, N, K)``, the student's scores on the classes alone that each mentor knows; None
             where they are row 0 of ``values``.
+        standing: ``(2, 1 + M)``: each member's mean score over the labelled samples so far, and the
+            student's on what each member knows; 0 before there were any, None if nobody counts.
     """
 
     values: Tensor
@@ -150,6 +152,7 @@ class Scores:
     target: Tensor | None = None
     known: Tensor | None = None
     rival: Tensor | None = None
+    standing: Tensor | None = None
 
     @property
     def unlabelled(self) -> Tensor:

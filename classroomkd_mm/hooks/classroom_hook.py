@@ -77,7 +77,8 @@ class ClassroomHook(Closed, Hook):
 
     Where the training data are :class:`FixedViews` it makes the sampler draw views, and seeds each
     iteration. Its part of a checkpoint is what a resume to the same bits needs and MMEngine
-    forgets: gradients that wait for others, an unfinished summary, the sampler's seed; and what
+    forgets: gradients that wait for others, an unfinished summary, the sampler's seed, how well
+    everybody has done so far; and what
     mentors and settings the run has, which a resume with others is warned of. Of a ``load_from``
     file a training takes what fits (:func:`~classroomkd_mm.runs.take_what_fits`).
     """
@@ -123,6 +124,7 @@ class ClassroomHook(Closed, Hook):
             self._say_plan(runner, model, fixed)
             reseed_sampler(runner, self._kept.pop('sampler_seed', None))
         put_back_gradients(runner, self._kept.pop('gradients', {}))
+        model.standing.sums = self._kept.pop('standing', None)
         if not runner.iter:
             self._keep_aside(runner, Path(runner.work_dir) / FILE)
         elif self._truncate(Path(runner.work_dir) / FILE, runner.iter):
@@ -155,6 +157,9 @@ class ClassroomHook(Closed, Hook):
             kept.update(total=on_cpu(vars(self._total)))
         if self._fixed:
             kept.update(sampler_seed=getattr(sampler_of(runner.train_dataloader), 'seed', None))
+        standing = distiller_of(runner, type(self).__name__).standing.sums
+        if standing is not None:
+            kept.update(standing=standing.cpu())
         if kept:
             checkpoint[KEPT] = kept
 
@@ -225,7 +230,7 @@ class ClassroomHook(Closed, Hook):
             for name, m in line['mentors'].items()
         )
         blanks = line.get('unlabelled')
-        told = f' | {blanks} samples had no label: nobody was filtered on them' if blanks else ''
+        told = f' | {blanks} samples had no label' if blanks else ''
         runner.logger.info(f'Lessons taught: {taught or "no mentors"}{told}')
         scalars = {
             f'classroom_epoch/{name}/{key}': value

@@ -73,10 +73,12 @@ class Filter(Part):
         task_weight: The task loss's weight where it is the same for every sample; None where each
             has its own, ``Lesson.task_weight``. The task's loss must then be a sum over samples:
             others are refused when the model is built.
+        needs_standing: Whether it asks for ``Scores.standing``.
     """
 
     setting = 'knowledge_filter'
     task_weight: Optional[float] = None
+    needs_standing: bool = False
 
     @abstractmethod
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:

@@ -28,7 +28,9 @@ RANKINGS = ('score', 'ordinal')
 class KnowledgeFilter(Filter):
     """Only mentors that do better than the student may teach (ClassroomKD).
 
-    Of a sample without a label nobody's score is known: all mentors teach it, with weight 1 / M.
+    Of a sample without a label nobody's score is known: the means of the scores on the others,
+    over the last hundred batches, stand for them. Before there are any, all mentors teach it, with
+    weight 1 / M.
 
     Args:
         granularity: What is compared: each 'sample' (the paper's text), the whole 'batch' (the
@@ -45,6 +47,8 @@ class KnowledgeFilter(Filter):
     Raises:
         ValueError: For an unknown granularity or ranking, or a negative number.
     """
+
+    needs_standing = True
 
     def __init__(
         self,
@@ -70,10 +74,11 @@ class KnowledgeFilter(Filter):
         """Plan the lesson for ``scores`` of one student and M mentors."""
         per_sample = sample_score(scores.values, scores.judged)
         compared, rival = self._compared(scores, per_sample)
+        compared, rival = _by_standing(scores, compared, rival)
         ranks, rival = _ranked(self._ranks, compared, rival, self._counts(scores))
         active = active_mentors(ranks, self.strict, rival)
         if self.min_score is not None:
-            active = active & scores.right(per_sample, self.min_score)
+            active = active & (scores.right(per_sample, self.min_score) | scores.unlabelled)
         student = compared[0] if self.granularity == 'batch' else per_sample[0]
         active, weight = _unfiltered(scores, active, torch.where(active, ranks[1:], 0))
         return Lesson(active, weight, ranks, self.task_bias + student[:, 0], rival)
@@ -139,11 +144,30 @@ def _rival(scores: Scores) -> Optional[Tensor]:
     return sample_score(values, scores.judged[1:])
 
 
+def _by_standing(
+    scores: Scores, compared: Tensor, rival: Optional[Tensor]
+) -> tuple[Tensor, Optional[Tensor]]:
+    """What is compared, the members' standing in place of scores that no label tells."""
+    if scores.standing is None:
+        return compared, rival
+    members, student = scores.standing[..., None, None]
+    free = scores.unlabelled
+    if scores.known is not None:
+        knows = scores.taught if compared.shape[-1] > 1 else scores.taught.any(-1, keepdim=True)
+        free = torch.cat([free.expand_as(knows[:1]), free & knows])
+        if rival is None:  # keypoint by keypoint the student is the same for all
+            rival = compared[:1].expand_as(compared[1:])
+        rival = torch.where(free[1:], student[1:], rival)
+    return torch.where(free, members, compared), rival
+
+
 def _unfiltered(scores: Scores, active: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Every mentor teaches a sample without a label, with weight 1 / M: of those that know any."""
+    """Without label and standing every mentor teaches with weight 1 / M: of those that know any."""
     counts = torch.ones_like(active) if scores.counts is None else scores.counts.expand_as(active)
     equal = counts / counts.sum(0).clamp(min=1)
     free = scores.unlabelled
+    if scores.standing is not None:
+        free = free & ~scores.standing.any()
     return torch.where(free, counts, active), torch.where(free, equal, weight)
 
 

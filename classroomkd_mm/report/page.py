@@ -131,9 +131,7 @@ def remarks(told: Told) -> list[str]:
     lines = [run.lessons[-1] for run in told.group.runs if run.lessons]
     blanks = sum(line.get('unlabelled', 0) for line in lines)
     if blanks:
-        found.append(
-            f'{blanks} samples of the last epoch had no label: nobody was filtered on them.'
-        )
+        found.append(f'{blanks} samples of the last epoch had no label.')
     muted = {
         name
         for run in told.group.runs
