@@ -44,4 +44,5 @@ runs = dict(
     fade=_taught(**_consent, distill_loss__fade=True),
     # Three times as long, as many iterations for both.
     alone_long=dict(config=_plain, options={**_few, **_epochs(60)}),
-    kd_long=_taught(12, **_everybody, distill_loss__loss_weight=0.07, mentors=_mine))
+    kd_long=_taught(12, **_everybody, distill_loss__loss_weight=0.07, mentors=_mine),
+    classroom_long=_taught(12))
