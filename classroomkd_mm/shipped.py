@@ -5,11 +5,13 @@ in every package of OpenMMLab's. In a checkout ``.mim`` holds links to the folde
 """
 
 import difflib
+from functools import cache
 from pathlib import Path
 from typing import Optional
 
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.utils import get_installed_path, is_installed
 
 PACKAGE = __name__.split('.')[0]
 MIM = Path(__file__).parent / '.mim'
@@ -29,7 +31,22 @@ def path_and_scope(config: str, filename: str) -> tuple[str, Optional[str]]:
     """
     if config.startswith(f'{PACKAGE}::'):
         return config_file(config), None
-    return _path_and_scope(config, filename)
+    return _installed(config) if '::' in config else _path_and_scope(config, filename)
+
+
+@cache
+def _installed(config: str) -> tuple[str, Optional[str]]:
+    """A library's config by ``library::path``.
+
+    MMEngine reads all of the library's model index each time before it looks where the file is.
+    """
+    library, _, path = config.partition('::')
+    package = MODULE2PACKAGE.get(library, '')
+    if package and is_installed(package):
+        file = Path(get_installed_path(package), '.mim/configs', path)
+        if file.is_file():
+            return str(file), library
+    return _path_and_scope(config, '')
 
 
 # HACK: MMEngine looks all names of a library's config up in that library. Those in this package's

@@ -5,13 +5,16 @@ import os
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import copy
+import gc
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from fresh import FreshPython
 from hypothesis import Phase, settings
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -36,6 +39,11 @@ def pytest_collection_modifyitems(items):
     skip_on_the_oldest(items)
 
 
+def pytest_collection_finish(session):
+    """What the imports have made is no garbage: nobody need look at it again."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def default_scope(request):
     """Run each test in a library's default scope, as a run with one of its configs is.
@@ -54,6 +62,20 @@ def plain_configs(monkeypatch):
     That takes most of the time of a run as short as a test's.
     """
     monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture(autouse=True)
+def no_collection(monkeypatch):
+    """MMEngine collects the garbage of the whole process for each data set that it builds."""
+    monkeypatch.setattr('mmengine.dataset.base_dataset.gc', SimpleNamespace(collect=lambda: 0))
+
+
+@pytest.fixture(scope='session')
+def fresh_python():
+    """``fresh_python(code, folder)``: in a process of its own, see :mod:`fresh`."""
+    python = FreshPython()
+    yield python
+    python.close()
 
 
 @pytest.fixture(scope='session')

@@ -1,9 +1,6 @@
 """Without xtcocotools the figures are its own; what cannot be given says what to install."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -227,17 +224,6 @@ def figures(folder):
 """
 
 
-def fresh_python(code, folder):
-    """Run code in an interpreter that finds ``folder``'s modules first."""
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get('PYTHONPATH')])])
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=path),
-    )
-
-
 def without_xtcocotools(folder, substitute=True):
     """Its wheel as it is under numpy 2; and perhaps nothing to stand in for it."""
     for package in ['xtcocotools'] if substitute else ['xtcocotools', 'faster_coco_eval']:
@@ -247,7 +233,7 @@ def without_xtcocotools(folder, substitute=True):
     return folder
 
 
-def test_mmposes_metrics_say_the_same(tmp_path):
+def test_mmposes_metrics_say_the_same(tmp_path, fresh_python):
     truth, predictions = crowd_of(1)
     (tmp_path / 'truth.json').write_text(json.dumps(truth))
     (tmp_path / 'predictions.json').write_text(json.dumps(predictions))
@@ -274,7 +260,7 @@ IMPORTS = (
 )
 
 
-def test_the_doctor_says_what_stands_in(tmp_path):
+def test_the_doctor_says_what_stands_in(tmp_path, fresh_python):
     code = IMPORTS.format(module='mmpose.datasets, xtcocotools.mask as m; print(m.__name__)')
     result = fresh_python(code, without_xtcocotools(tmp_path))
     line = 'evaluation   xtcocotools is provided on faster-coco-eval (ValueError: numpy.dtype size'
@@ -283,7 +269,7 @@ def test_the_doctor_says_what_stands_in(tmp_path):
 
 
 @pytest.mark.parametrize('module', ['mmpose.evaluation', 'xtcocotools.mask'])
-def test_with_neither_one_sentence_says_what_to_install(module, tmp_path):
+def test_with_neither_one_sentence_says_what_to_install(module, tmp_path, fresh_python):
     folder = without_xtcocotools(tmp_path, substitute=False)
     result = fresh_python(IMPORTS.format(module=module), folder)
     said = 'xtcocotools is unavailable: pip install "faster-coco-eval>=1.8", which takes its place '
@@ -291,13 +277,13 @@ def test_with_neither_one_sentence_says_what_to_install(module, tmp_path):
     assert f'ModuleNotFoundError: {said}' in result.stderr.splitlines()[-1]
 
 
-def test_without_either_classification_goes_on(tmp_path):
+def test_without_either_classification_goes_on(tmp_path, fresh_python):
     folder = without_xtcocotools(tmp_path, substitute=False)
     code = 'from classroomkd_mm.doctor import train_one_step as t; print(t("classification"))'
     assert fresh_python(code, folder).stdout.strip() == 'None'
 
 
-def test_an_xtcocotools_that_imports_is_used(tmp_path):
+def test_an_xtcocotools_that_imports_is_used(tmp_path, fresh_python):
     folder = tmp_path / 'xtcocotools'
     folder.mkdir()
     (folder / '__init__.py').touch()

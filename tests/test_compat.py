@@ -1,8 +1,6 @@
 """MMPose imports without mmdet and compiled ops, and nothing is touched where they are there."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,23 +23,12 @@ def test_an_unavailable_head_says_what_to_install(head):
 COMPAT = Path(compat.__file__)
 
 
-def fresh_python(code, folder):
-    """Run code in an interpreter that finds ``folder``'s modules first."""
-    environment = dict(os.environ, PYTHONPATH=str(folder))
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-
-
 def fake_package(folder, name, content=''):
     (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / name / '__init__.py').write_text(content)
 
 
-def test_where_everything_imports_nothing_is_touched(tmp_path):
+def test_where_everything_imports_nothing_is_touched(tmp_path, fresh_python):
     shutil.copy(COMPAT, tmp_path / 'compat_alone.py')
     fake_package(tmp_path, 'mmdet')
     (tmp_path / 'mmdet/utils.py').write_text('')
@@ -57,7 +44,7 @@ def test_where_everything_imports_nothing_is_touched(tmp_path):
     assert result.stdout.strip() == '{} False', result.stderr
 
 
-def test_an_mmdet_that_does_not_import_does_not_stop_mmpose(tmp_path):
+def test_an_mmdet_that_does_not_import_does_not_stop_mmpose(tmp_path, fresh_python):
     fake_package(tmp_path, 'mmdet', 'raise AssertionError("MMCV==2.9 is incompatible")')
     code = (
         'import classroomkd_mm, mmpose.models\n'
@@ -80,7 +67,7 @@ def test_why_missing_tells_what_an_import_died_of(tmp_path, monkeypatch):
     assert compat.why_missing('json') is None
 
 
-def test_an_mmpose_that_does_not_import_does_not_stop_classification(tmp_path):
+def test_an_mmpose_that_does_not_import_does_not_stop_classification(tmp_path, fresh_python):
     fake_package(tmp_path, 'mmpose', 'raise AssertionError("MMCV==9 is used")')
     result = fresh_python('import classroomkd_mm; print("imported")', tmp_path)
     assert result.stdout.strip() == 'imported', result.stderr
@@ -102,14 +89,14 @@ BUILD = (
 
 @pytest.mark.skipif(not compat.PROVIDED, reason='mmdet is installed here and is used')
 @pytest.mark.parametrize('broken', [False, True])
-def test_mmdets_names_build_without_it_and_nothing_is_warned(tmp_path, broken):
+def test_mmdets_names_build_without_it_and_nothing_is_warned(tmp_path, broken, fresh_python):
     if broken:
         fake_package(tmp_path, 'mmdet', 'raise AssertionError("MMCV==2.9 is incompatible")')
     result = fresh_python(BUILD, tmp_path)
     assert result.stdout.strip() == NAMES, result.stdout + result.stderr
 
 
-def test_an_mmdet_that_is_there_keeps_its_names(tmp_path):
+def test_an_mmdet_that_is_there_keeps_its_names(tmp_path, fresh_python):
     fake_package(tmp_path, 'mmdet')
     (tmp_path / 'mmdet/utils.py').write_text('ConfigType = reduce_mean = None')
     (tmp_path / 'mmdet/hooks.py').write_text(
@@ -133,7 +120,9 @@ def test_an_mmdet_that_is_there_keeps_its_names(tmp_path):
 
 
 @pytest.mark.parametrize('asked, before', [('1', None), ('0', '0')])
-def test_albumentations_asks_nobody_for_news_unless_told_to(asked, before, monkeypatch, tmp_path):
+def test_albumentations_asks_nobody_for_news_unless_told_to(
+    asked, before, monkeypatch, tmp_path, fresh_python
+):
     monkeypatch.delenv('NO_ALBUMENTATIONS_UPDATE', raising=False)
     if before:
         monkeypatch.setenv('NO_ALBUMENTATIONS_UPDATE', before)
@@ -142,7 +131,7 @@ def test_albumentations_asks_nobody_for_news_unless_told_to(asked, before, monke
 
 
 @pytest.mark.parametrize('first', ['classroomkd_mm', 'mmpose.datasets'])
-def test_whole_body_people_can_be_converted(first, tmp_path):
+def test_whole_body_people_can_be_converted(first, tmp_path, fresh_python):
     """MMPose's data set says keypoints_3d=None, and its converter takes the shape of that."""
     if compat.EVALUATION and first != 'classroomkd_mm':
         pytest.skip('without xtcocotools, which does not import here, MMPose alone does not either')
@@ -170,7 +159,7 @@ def test_the_doctor_says_what_is_provided(capsys):
     assert line in capsys.readouterr().out and 'mmdet.PipelineSwitchHook' in line
 
 
-def test_pycocotools_does_not_end_mmpretrain_beside_a_new_transformers(tmp_path):
+def test_pycocotools_does_not_end_mmpretrain_beside_a_new_transformers(tmp_path, fresh_python):
     """It switches MMPretrain's multimodal models on, which transformers 5 is too new for."""
     fake_package(tmp_path, 'pycocotools')
     (tmp_path / 'pycocotools-2.0.dist-info').mkdir()

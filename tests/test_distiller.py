@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from fresh import ranks
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmpose.testing import get_packed_inputs
 
@@ -271,7 +272,7 @@ def test_two_processes_give_the_gradient_of_one(build, demo_config, tmp_path):
         torch.save(mentor.network.state_dict(), tmp_path / f'{i}.pth')
     model.parse_losses(lesson(model, data))[0].backward()
     cfg = demo_config('classroom').model.to_dict()
-    torch.multiprocessing.spawn(_gradient_of_half, (str(tmp_path), cfg, data), nprocs=2)
+    ranks(_gradient_of_half, str(tmp_path), cfg, data)
     for got, parameter in zip(torch.load(tmp_path / 'grad.pth'), model.parameters()):
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-7)
 

@@ -1,9 +1,6 @@
 """The doctor says per task what can train; one library of the two is enough."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,17 +24,21 @@ PathFinder.find_spec, PathFinder.find_distributions = found, distributions
 """
 
 
-def run_doctor(folder, *hidden):
-    """The doctor in a Python that finds ``folder``'s packages first, and not the hidden."""
-    if hidden:  # Python runs a module of this name when it starts
-        (folder / 'sitecustomize.py').write_text(HIDE.format(libraries=hidden))
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'classroomkd_mm.doctor'],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=dict(os.environ, PYTHONPATH=f'{folder}{os.pathsep}{ROOT}'),
-    )
+RUN = """
+import runpy
+runpy.run_module('classroomkd_mm.doctor', run_name='__main__')
+"""
+
+
+@pytest.fixture
+def run_doctor(fresh_python, tmp_path, monkeypatch):
+    """The doctor in a Python that finds ``tmp_path``'s packages first, and not the hidden."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*hidden):
+        return fresh_python(HIDE.format(libraries=hidden) + RUN, tmp_path, ROOT)
+
+    return run
 
 
 def test_with_both_libraries_both_tasks_can_train(capsys):
@@ -51,8 +52,8 @@ def test_with_both_libraries_both_tasks_can_train(capsys):
     'missing, missed, works',
     [('mmpose', 'pose', 'classification'), ('mmpretrain', 'classification', 'pose')],
 )
-def test_one_library_alone_can_train_its_task(tmp_path, missing, missed, works):
-    result = run_doctor(tmp_path, missing)
+def test_one_library_alone_can_train_its_task(run_doctor, missing, missed, works):
+    result = run_doctor(missing)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f'can train    {works}: yes\n' in result.stdout
     assert f'can train    {missed}: {missing} is not installed ({HINTS[missed]})\n' in result.stdout
@@ -61,17 +62,17 @@ def test_one_library_alone_can_train_its_task(tmp_path, missing, missed, works):
     assert missing != 'mmpose' or 'RTMOHead' not in result.stdout  # of a library that is not there
 
 
-def test_without_either_it_says_no_and_what_to_install(tmp_path):
-    result = run_doctor(tmp_path, 'mmpose', 'mmpretrain')
+def test_without_either_it_says_no_and_what_to_install(run_doctor):
+    result = run_doctor('mmpose', 'mmpretrain')
     assert result.returncode == 1, result.stdout + result.stderr
     assert all(hint in result.stdout for hint in HINTS.values())
     assert 'can train    NO: it takes mmpose, mmpretrain or both\n' in result.stdout
 
 
-def test_a_library_that_does_not_import_fails_its_own_task_alone(tmp_path):
+def test_a_library_that_does_not_import_fails_its_own_task_alone(tmp_path, run_doctor):
     (tmp_path / 'mmpose').mkdir()
     (tmp_path / 'mmpose/__init__.py').write_text('raise AssertionError("MMCV==9 is used")')
-    result = run_doctor(tmp_path)
+    result = run_doctor()
     assert result.returncode == 0, result.stdout + result.stderr
     assert 'can train    pose: NO: AssertionError: MMCV==9 is used\n' in result.stdout
     assert 'can train    classification: yes\n' in result.stdout

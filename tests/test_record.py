@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from fresh import ranks
 
 from classroomkd_mm import AdaptiveMentoring, KnowledgeFilter
 from classroomkd_mm.record import LessonRecord, warnings_of
@@ -106,7 +107,7 @@ def _reduce(rank, folder):
 
 
 def test_two_ranks_give_the_record_of_both(tmp_path):
-    torch.multiprocessing.spawn(_reduce, (str(tmp_path),), nprocs=2)
+    ranks(_reduce, str(tmp_path))
     both = [record(r)[3].with_losses(dict(loss=torch.tensor(float(r)))).double() for r in (0, 1)]
     assert torch.load(tmp_path / 'line.pth') == (both[0] + both[1]).line()
 

@@ -47,6 +47,24 @@ def test_a_stock_librarys_config_is_found_as_well():
 
 
 @pytest.mark.parametrize(
+    'base',
+    [
+        'mmpose::_base_/default_runtime.py',
+        'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_res50_8xb64-210e_coco-256x192.py',
+        'mmpretrain::_base_/default_runtime.py',
+        'mmpretrain::resnet/resnet18_8xb16_cifar10.py',
+    ],
+)
+def test_a_base_lies_where_mmengine_finds_it_which_is_asked_no_more(base, monkeypatch):
+    shipped._installed.cache_clear()
+    want, asked = shipped._path_and_scope(base, ''), []
+    monkeypatch.setattr(shipped, '_path_and_scope', lambda *given: asked.append(given))
+    for _ in range(2):
+        assert shipped.path_and_scope(base, 'any.py') == want
+    assert not asked
+
+
+@pytest.mark.parametrize(
     'said, error, words',
     [
         ('classroomkd_mm::demo/clasroom.py', FileNotFoundError, 'did you mean demo/classroom.py'),

@@ -99,10 +99,13 @@ def test_an_interrupted_command_is_status_130(capsys):
 
 
 @pytest.mark.parametrize('debug', [[], ['--debug']])
-def test_a_wrong_config_as_users_meet_it(debug, tmp_path):
+def test_a_wrong_config_as_users_meet_it(debug, tmp_path, monkeypatch, fresh_python):
     config = ['classroomkd_mm::demo/classroom.py', '--cfg-options', 'model.mentoring.alpha=-1']
-    command = [sys.executable, '-m', 'classroomkd_mm', 'train', *config, *debug]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    monkeypatch.chdir(tmp_path)
+    done = fresh_python(
+        f'import runpy, sys; sys.argv[1:] = {["train", *config, *debug]!r}\n'
+        "runpy.run_module('classroomkd_mm', run_name='__main__', alter_sys=True)"
+    )
     assert done.returncode == 1 and 'alpha' in done.stderr
     assert ('Traceback' in done.stderr) is bool(debug)
     assert ('\nerror: ' in f'\n{done.stderr}') is not debug

@@ -17,6 +17,7 @@ import mmengine
 import numpy as np
 import pytest
 import torch
+from fresh import ranks
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import HistoryBuffer, MMLogger
 from torch import nn
@@ -349,7 +350,7 @@ def test_every_rank_refuses_a_wrong_file_with_the_same_words(tmp_path):
             (tmp_path / f'{name}.pth').write_bytes(content)
         elif content is not None:
             torch.save(content, tmp_path / f'{name}.pth')
-    torch.multiprocessing.spawn(_load_on_a_rank, (str(tmp_path),), nprocs=2)
+    ranks(_load_on_a_rank, str(tmp_path))
     first, second = (mmengine.load(tmp_path / f'{rank}.json') for rank in (0, 1))
     assert first == second
     for name, (_, kind, words) in WRONG.items():

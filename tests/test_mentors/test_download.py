@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fresh import ranks
 from torch import nn
 
 from classroomkd_mm.mentors import download
@@ -194,7 +195,7 @@ def test_two_at_once_download_once(server, tmp_path, alike):
     name = publish(server[0], nn.Linear(2, 2))
     (tmp_path / 'ready').mkdir()
     arguments = (f'{server[1]}/slow/{name}', tmp_path / 'ready', alike)
-    torch.multiprocessing.spawn(_fetch, arguments, nprocs=2)
+    ranks(_fetch, *arguments)
     assert len(SERVED) == 1
 
 
@@ -209,7 +210,7 @@ def _fetch_alone(rank, url, folder):
 
 def test_a_rank_that_alone_needs_a_file_fetches_it(server, tmp_path):
     name = publish(server[0], nn.Linear(2, 2))
-    torch.multiprocessing.spawn(_fetch_alone, (f'{server[1]}/{name}', tmp_path), nprocs=2)
+    ranks(_fetch_alone, f'{server[1]}/{name}', tmp_path)
     with pytest.raises(RuntimeError, match='cannot be downloaded: .*404'):
         fetch(f'{server[1]}/none.pth', 'mentor', alone=True)
 
@@ -234,7 +235,7 @@ def test_where_rank_0_cannot_download_every_rank_says_so(server, tmp_path):
     torch.save(dict(state_dict=nn.Linear(2, 2).state_dict()), cached)
     Path(f'{cached}.lock').mkdir()
     urls = [f'{url}/none.pth', f'{url}/{wrong}', f'{url}/{stale}']
-    torch.multiprocessing.spawn(_fail, (urls, tmp_path), nprocs=2)
+    ranks(_fail, urls, tmp_path)
     first, second = ((tmp_path / f'{rank}.txt').read_text() for rank in (0, 1))
     assert first == second
     said = first.splitlines()
