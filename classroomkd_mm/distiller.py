@@ -211,7 +211,9 @@ class ClassroomDistiller(StudentInPlace):
     @torch.no_grad()
     def _score(self, readings: Sequence[Reading], data_samples: Samples) -> Scores:
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
-        scores = self.task.score(self.scorer, readings, [b for _, b in self.members], truth)
+        bridges = [bridge for _, bridge in self.members]
+        self.task.watch(readings, bridges, truth)
+        scores = self.task.score(self.scorer, readings, bridges, truth)
         check_scores(self.scorer, scores, len(readings), len(data_samples))
         return self.standing.after(scores) if self.knowledge_filter.needs_standing else scores
 

@@ -60,14 +60,27 @@ def build_members(
 def _read(task: Task[Any], mentors: Sequence[Mapping[str, Any]]) -> list[MentorSettings]:
     if not isinstance(mentors, (list, tuple)):
         raise TypeError(f'mentors must be a list of dicts, got {type(mentors).__name__}')
-    foreign = {s: t.networks for t in TASKS.module_dict.values() for s in t.mentor_settings}
-    settings = [
-        MentorSettings.of(cfg, i, task.mentor_settings, foreign) for i, cfg in enumerate(mentors)
-    ]
+    settings = [read_mentor(task, cfg, position) for position, cfg in enumerate(mentors)]
     names = [each.name for each in settings]
     if len(set(names)) < len(names):
         raise ValueError(f'mentors must have different names, got {names}')
     return settings
+
+
+def read_mentor(task: Task[Any], cfg: Mapping[str, Any], position: int) -> MentorSettings:
+    """A mentor's settings, see :meth:`MentorSettings.of`.
+
+    Args:
+        task: The student's.
+        cfg: The mentor's entry in a config.
+        position: Its place in the config's list, for errors and for a default name.
+
+    Raises:
+        TypeError: Where the entry is no dict, or a value of another kind.
+        ValueError: For wrong settings.
+    """
+    foreign = {s: t.networks for t in TASKS.module_dict.values() for s in t.mentor_settings}
+    return MentorSettings.of(cfg, position, task.mentor_settings, foreign)
 
 
 def _build_member(

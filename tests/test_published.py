@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from classroomkd_mm.analysis.check import check
 from classroomkd_mm.analysis.compare import compare
+from classroomkd_mm.tasks.pose.keypoints import names_in_config
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT.parent / 'shared/data/weights'
@@ -62,6 +64,11 @@ def published(monkeypatch, tmp_path):
     return make
 
 
+def swapped(names, a, b):
+    """Names with two words exchanged."""
+    return [name.replace(a, '?').replace(b, a).replace('?', b) for name in names]
+
+
 def test_a_classroom_of_published_networks_trains(published, train):
     cfg = published('pp_tinypose_128x96', AP)
     cfg.train_dataloader.batch_size = 4
@@ -72,6 +79,23 @@ def test_a_classroom_of_published_networks_trains(published, train):
     assert set(line['mentors']) == set(AP)
     # They know the people; a student with random weights does not.
     assert all(m['score'] > line['student_score'] + 0.2 for m in line['mentors'].values())
+
+
+def test_names_in_a_wrong_order_are_noticed(published):
+    """Of one network under three lists of names, and of a random one."""
+    cfg = published('pp_tinypose_128x96', ['pp_tinypose_128x96'])
+    right = names_in_config(cfg)
+    mirrored = swapped(right, 'left', 'right')
+    hips = swapped(right, 'shoulder', 'hip')
+    lists = dict(right=right, mirrored=mirrored, hips=hips, random=mirrored)
+    entry = dict(cfg.model.mentors[0])
+    entries = [dict(entry, name=name, keypoints=names) for name, names in lists.items()]
+    entries[-1]['checkpoint'] = None
+    _, *rows = check(cfg, entries, batch=48)
+    assert [row[1] for row in rows] == ['yes', 'NO', 'NO', 'yes']
+    assert rows[1][-1].startswith('mentors[1].keypoints: on the first 48 samples it sees ')
+    assert 'left_shoulder where right_shoulder is labelled' in rows[1][-1]
+    assert 'left_hip where left_shoulder is labelled' in rows[2][-1]
 
 
 @pytest.mark.nightly

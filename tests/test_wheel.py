@@ -8,6 +8,7 @@ import sysconfig
 import time
 import venv
 import zipfile
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_the_wheel_holds_the_package_its_configs_tools_and_index(wheel):
     assert all('extra ==' in line for line in required if 'mm' in line)
 
 
+def test_mim_finds_the_recipes_by_their_file_names(wheel):
+    """As `mim train` looks for a config: any file of that name within the package."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = Counter(Path(name).name for name in archive.namelist())
+    recipes = [path.name for path in (ROOT / 'configs').rglob('*8xb*.py')]
+    assert len(recipes) > 50 and [name for name in recipes if names[name] > 1] == []
+
+
 @pytest.fixture(scope='module')
 def python(wheel, tmp_path_factory):
     """A fresh environment that sees this one's packages, but not this project's checkout."""
@@ -112,6 +121,21 @@ def wait_for(file, process):
     while not file.is_file() and process.poll() is None:
         assert time.monotonic() < deadline, f'no {file.name} in {EPOCH} s'
         time.sleep(0.5)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(2 * EPOCH)
+def test_the_scripts_that_mim_starts(user, python, tmp_path):
+    """`mim train classroomkd_mm alone.py` and `mim test` start these, with these arguments."""
+    make = 'from classroomkd_mm.datasets import make_synthetic_people as make; '
+    user('-c', make + "make('data/synthetic_people', dict(train=8, val=4, test=4), 0)")
+    (mim,) = python.parents[1].glob('lib/python*/site-packages/classroomkd_mm/.mim')
+    config = mim / 'configs/demo/alone.py'
+    begun = [config, '--launcher', 'none']
+    assert '--launcher' in user(mim / 'tools/train.py', '-h')
+    user(mim / 'tools/train.py', *begun, '--cfg-options', 'train_cfg.max_epochs=1')
+    checkpoint = tmp_path / 'empty/work_dirs/alone/epoch_1.pth'
+    assert 'coco/AP' in user(mim / 'tools/test.py', config, checkpoint, '--launcher', 'none')
 
 
 @pytest.mark.nightly

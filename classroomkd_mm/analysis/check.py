@@ -6,7 +6,6 @@ Also ``python -m classroomkd_mm mentors``, which searches, tells of and fetches 
 import argparse
 import copy
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,12 +14,14 @@ from typing import Any, Optional
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
-from mmengine.utils import track_iter_progress
 
 from ..distiller import ClassroomDistiller
+from ..members import read_mentor
 from ..mentors.configs import located
+from ..progress import progress_bar
 from ..registry import MODELS
 from ..runs import is_classroom, read_classroom, with_mentor_folder
+from ..tasks import Task
 from .tables import Rows, markdown, text
 from .zoo import Wanted, download, found_table, info, search
 
@@ -144,34 +145,48 @@ def check(cfg: Config, mentors: Sequence[Settings], batch: Optional[int] = None)
 
     Args:
         cfg: The classroom's config.
-        mentors: Their entries, as :func:`listed` or :func:`published` give them.
+        mentors: Their entries, as the config or :func:`published` has them.
         batch: Let each also teach so many of the config's training pictures, once.
 
     Raises:
         ValueError: Where there are no mentors, or two of one name, or no data for ``batch``.
     """
-    names = [settings['name'] for settings in mentors]
+    names = [_name(settings, position) for position, settings in enumerate(mentors)]
     if not mentors or len(set(names)) < len(names):
         raise ValueError(f'there must be mentors, of different names, to check; got {names}')
-    build_classroom(cfg, [])  # the student's own faults are not the mentors'
+    task = build_classroom(cfg, []).task  # the student's own faults are not the mentors'
     trial = Trial(cfg, batch) if batch else None
-    head = ['mentor', 'fits', *(FACTS if trial else []), 'adapted, or why not']
-    return [head, *(_row(cfg, s, trial) for s in track_iter_progress(mentors, file=sys.stderr))]
+    rows = [['mentor', 'fits', *(FACTS if trial else []), 'adapted, or why not']]
+    with progress_bar() as progress:
+        for position in progress.track(range(len(mentors)), description='checking'):
+            rows.append([names[position], *_row(cfg, task, mentors[position], position, trial)])
+    return rows
 
 
-def _row(cfg: Config, settings: Settings, trial: Optional[Trial]) -> list[str]:
+def _name(settings: Settings, position: int) -> str:
+    """What logs will call a mentor, whatever its entry is."""
+    entry = settings if isinstance(settings, Mapping) else {}
+    return str(entry.get('name', entry.get('zoo', f'mentor{position}')))
+
+
+def _row(
+    cfg: Config, task: Task[Any], settings: Settings, position: int, trial: Optional[Trial]
+) -> list[str]:
     try:
+        read = read_mentor(task, settings, position)  # alone it will be the first
         weights, notes = _weights(settings)
-        known = 'zoo' in settings or 'checkpoint' in settings  # else a run refuses it, too
-        model = build_classroom(cfg, [{**settings, **(dict(checkpoint=weights) if known else {})}])
+        model = build_classroom(cfg, [{**settings, 'name': read.name, 'checkpoint': weights}])
         facts = trial.teach(model) if trial else []
         mentor, bridge = model.members[0]  # after the trial: joined with the data set
+        doubts = model.task.doubts(bridge)
+        if doubts:
+            raise ValueError(f'mentors[{position}].keypoints: {doubts}')
         adapted = ', '.join([*mentor.view.adaptations, *bridge.adaptations, *notes]) or '-'
-        return [settings['name'], 'yes', *facts, adapted]
+        return ['yes', *facts, adapted]
     except Exception as error:  # whatever it is, it is this mentor's row
         why = '' if isinstance(error, TOLD) else f'{type(error).__name__}: '
         why += ' '.join(str(error).split())
-        return [settings['name'], 'NO', *('-' for _ in FACTS if trial), why]
+        return ['NO', *('-' for _ in FACTS if trial), why]
 
 
 def _weights(settings: Settings) -> tuple[Optional[str], list[str]]:
@@ -183,14 +198,6 @@ def _weights(settings: Settings) -> tuple[Optional[str], list[str]]:
     if not Path(checkpoint).expanduser().is_file():
         return None, [f'weights not there yet: {checkpoint}']
     return checkpoint, []
-
-
-def listed(cfg: Config) -> list[Settings]:
-    """The mentors of a config, each with the name that logs will call it by."""
-    return [
-        {'name': settings.get('zoo', f'mentor{position}'), **settings}
-        for position, settings in enumerate(with_mentor_folder(cfg).model.get('mentors', []))
-    ]
 
 
 def published(cfg: Config, wanted: Wanted) -> list[Settings]:
@@ -256,7 +263,8 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         type=positive,
         metavar='N',
         help="let each teach N of the config's training samples once, which also joins keypoints\n"
-        'and classes; weights that are not on this machine are random',
+        'and classes; of 40 or more it also tells whether the names of its keypoints are in the\n'
+        'order of its outputs. Weights that are not on this machine are random',
     )
     parser.add_argument('--out', type=Path, help='also write the table to this Markdown file')
 
@@ -288,7 +296,8 @@ def _rows(args: argparse.Namespace) -> Rows:
     if args.command == 'search':
         return found_table(search(wanted), wanted.metric)
     cfg = read_classroom(args.config)
-    return check(cfg, listed(cfg) if args.words is None else published(cfg, wanted), args.batch)
+    own = cfg.model.get('mentors', []) if args.words is None else published(cfg, wanted)
+    return check(cfg, own, args.batch)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

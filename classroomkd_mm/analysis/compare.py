@@ -11,7 +11,6 @@ that is carried over wrongly shows here; one whose weights are random only shows
 import argparse
 import copy
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -20,7 +19,6 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
-from mmengine.utils import track_iter_progress
 from torch import Tensor
 
 from ..distiller import ClassroomDistiller
@@ -28,6 +26,7 @@ from ..members import AnyMentor
 from ..mentors import MentorSettings
 from ..mentors.checkpoint import read_checkpoint
 from ..mentors.download import fetch
+from ..progress import progress_bar
 from ..runs import read_classroom
 from ..tasks.base import Samples
 from ..tasks.pose import PoseTask
@@ -167,10 +166,12 @@ def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
         crops = Crops(_shown(cfg, model), cfg.val_dataloader.dataset.pipeline)
         model.cut_own_crops(crops.dataset)
         far: dict[str, list[np.ndarray]] = {mentor.name: [] for mentor in model.mentors}
-        for i in track_iter_progress(range(min(people, len(crops.dataset))), file=sys.stderr):
-            data = model.data_preprocessor(pseudo_collate([crops.dataset[i]]), False)
-            for mentor, bridge in _pose_members(model):
-                far[mentor.name].append(_apart(mentor, bridge, data, crops))
+        shown = range(min(people, len(crops.dataset)))
+        with progress_bar() as progress:
+            for i in progress.track(shown, description='comparing people'):
+                data = model.data_preprocessor(pseudo_collate([crops.dataset[i]]), False)
+                for mentor, bridge in _pose_members(model):
+                    far[mentor.name].append(_apart(mentor, bridge, data, crops))
     return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
 
 

@@ -20,20 +20,14 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import set_random_seed
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TextColumn
 from torch.utils.data import DataLoader, Subset
 
 from ..datasets import FixedViews, find_fixed_views, view_numbers
 from ..distiller import ClassroomDistiller
 from ..mentors.memory import Codec, RememberedMentor, plan, size
 from ..mentors.memory.store import ANSWERS, FACTS
+from ..progress import progress_bar
 from ..runs import read_classroom
 from ..structures import Answer
 from .check import build_classroom, positive, training_set
@@ -274,15 +268,7 @@ def _fill(model: ClassroomDistiller, fixed: FixedViews, args: argparse.Namespace
     """Fill, with a progress bar; the table of what is lost."""
     numbers = missing(model, share(_numbers(args, fixed), args))
     print(plan(model.memories, len(fixed), fixed.views or 1, None))
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn('{task.fields[kept]}'),
-    )
-    with Progress(*columns) as progress:
+    with progress_bar(TextColumn('{task.fields[kept]}')) as progress:
         fill(model, batches(model, fixed, numbers, args), progress, len(numbers))
     measured = (numbers or _numbers(args, fixed))[:MEASURED]
     return fidelity_table(compare(model, batches(model, fixed, measured, args)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,12 +21,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from mmengine.utils import track_iter_progress
 
 from ..members import adaptations
 from ..mentors.checkpoint import load_matching
 from ..mentors.configs import model_config, read_config
 from ..parts import KnowledgeFilter
+from ..progress import progress_bar
 from ..runs import read_classroom
 from .check import TOLD, build_classroom
 from .made_up import MadeUp, built_in_no_time, fill, made_up
@@ -229,14 +228,15 @@ def sweep(
     file.parent.mkdir(parents=True, exist_ok=True)
     done = {found.config for found in read(file) if found.role == role}
     todo = [name for name in names if name not in done]
-    for name in track_iter_progress(todo, file=sys.stderr):
-        path = str(_root(library) / name)
-        if taught is None:
-            outcome, why = verdict(lambda: try_student(_read(path)))
-        else:
-            outcome, why = verdict(lambda: taught.try_mentor(path))
-        with file.open('a') as lines:
-            lines.write(json.dumps(asdict(Found(name, role, outcome, why))) + '\n')
+    with progress_bar() as progress:
+        for name in progress.track(todo, description=f'{role}s of {library}'):
+            path = str(_root(library) / name)
+            if taught is None:
+                outcome, why = verdict(lambda: try_student(_read(path)))
+            else:
+                outcome, why = verdict(lambda: taught.try_mentor(path))
+            with file.open('a') as lines:
+                lines.write(json.dumps(asdict(Found(name, role, outcome, why))) + '\n')
 
 
 def _read(path: str) -> Config:

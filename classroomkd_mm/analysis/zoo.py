@@ -113,16 +113,19 @@ def download(names: Sequence[str]) -> Rows:
     for name in names:
         if name.endswith('.py'):
             cfg = Config.fromfile(config_file(name))
-            urls = [_url(mentor) for mentor in cfg.model.get('mentors', [])]
+            mentors = cfg.model.get('mentors', [])
+            urls = [_url(each, f'{name}: mentors[{i}]') for i, each in enumerate(mentors)]
         else:
-            urls = [_url(dict(zoo=name))]
+            urls = [_url(dict(zoo=name), 'mentors.py download')]
         for url in urls:
             if url and url.startswith('http'):
                 rows.append([url, str(fetch(url, 'mentors.py download'))])
     return rows
 
 
-def _url(mentor: Mapping[str, Any]) -> Optional[str]:
+def _url(mentor: Mapping[str, Any], who: str) -> Optional[str]:
+    if not isinstance(mentor, Mapping) or not mentor.keys() & {'checkpoint', 'zoo'}:
+        raise ValueError(f'{who} must be a dict with zoo or checkpoint, got {mentor!r}')
     if 'checkpoint' in mentor:
         return mentor['checkpoint']
-    return look_up(mentor['zoo'], 'mentors.py download').weights
+    return look_up(mentor['zoo'], who).weights

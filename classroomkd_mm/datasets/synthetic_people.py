@@ -8,7 +8,7 @@ antialiasing, so that a seed gives the same files everywhere.
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import Optional
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
+from rich.console import Console
 from scipy.io import savemat
+
+from ..progress import progress_bar
 
 Shape = tuple[float, str, tuple[str, ...], float, str]  # depth, shape, joints, size, colour
 COCO_NAMES = (
@@ -399,10 +401,12 @@ def make_synthetic_people(
         return root
     if root.exists() and not marker.is_file() and any(root.iterdir()):
         raise FileExistsError(f'out_dir={out_dir!r} holds files that are not this data set')
-    bar = ProgressBar(sum(splits.values())) if progress else None
-    with _moved_when_whole(root) as partial:
+    console = Console(stderr=True, quiet=not progress)
+    with _moved_when_whole(root) as partial, progress_bar(console=console) as bar:
+        task = bar.add_task('drawing people', total=sum(splits.values()))
         for split, count in splits.items():
-            _write_split(partial, split, _scenes(seed, split, count, image_size, bar))
+            drawn = _scenes(seed, split, count, image_size, lambda: bar.advance(task))
+            _write_split(partial, split, drawn)
         (partial / marker.name).write_text(made_with)
     return root
 
@@ -418,10 +422,9 @@ def _moved_when_whole(root: Path) -> Iterator[Path]:
 
 
 def _scenes(
-    seed: int, split: str, count: int, size: tuple[int, int], bar: Optional[ProgressBar]
+    seed: int, split: str, count: int, size: tuple[int, int], tell: Callable[[], None]
 ) -> Iterable[Scene]:
     for index in range(count):
         key = [seed, index, *split.encode()]
         yield make_scene(np.random.default_rng(np.random.SeedSequence(key)), size)
-        if bar:
-            bar.update()
+        tell()

@@ -8,13 +8,14 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
+from rich.console import Console
 from torch import Tensor
 
 from ..datasets import stated_metainfo
 from ..distiller import ClassroomDistiller
 from ..kinds import Closed, check_kinds
 from ..members import Member
+from ..progress import progress_bar
 from ..registry import HOOKS
 from ..runs import cutting_own_crops, same_random_state
 from .classroom_hook import distiller_of
@@ -93,16 +94,15 @@ class MentorEvalHook(Closed, Hook):
         dataloader, evaluator = runner.val_loop.dataloader, runner.val_loop.evaluator
         evaluator.dataset_meta = stated_metainfo(dataloader.dataset)
         runner.logger.info(f'MentorEvalHook: evaluating mentor {mentor.name!r}')
-        bar = ProgressBar(len(dataloader)) if is_main_process() else None
-        for batch in dataloader:
-            data = model.data_preprocessor(batch, False)
-            samples = data['data_samples']
-            inputs = mentor.shown(data['inputs'], samples)
-            there = bridge.moved(partial(Tensor.to, device=inputs.device))
-            predictions = there.predict(mentor.network, inputs, samples)
-            evaluator.process(data_samples=predictions, data_batch=batch)
-            if bar:
-                bar.update()
+        console = Console(stderr=True, quiet=not is_main_process())
+        with progress_bar(console=console) as bar:
+            for batch in bar.track(dataloader, description=mentor.name):
+                data = model.data_preprocessor(batch, False)
+                samples = data['data_samples']
+                inputs = mentor.shown(data['inputs'], samples)
+                there = bridge.moved(partial(Tensor.to, device=inputs.device))
+                predictions = there.predict(mentor.network, inputs, samples)
+                evaluator.process(data_samples=predictions, data_batch=batch)
         metrics = evaluator.evaluate(len(dataloader.dataset))
         # A metric of each class is an array: it has no place in the table.
         return {key: float(value) for key, value in metrics.items() if np.ndim(value) == 0}

@@ -17,16 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from ..analysis.check import TOLD, positive
+from ..progress import progress_bar
 from .backends import backend_config, hand_over
 from .classroom import Asked, How, ask
 from .curves import Group, grouped
@@ -43,13 +36,6 @@ EXAMPLES = """examples:
   python -m classroomkd_mm report WORK_DIR --samples 256 --metric PCK --out pages/run.html"""
 LACKS = 'no gallery, no keypoints or classes, nobody alone right, no times of mentors'
 NOTHING_ASKED = f'{LACKS}: --no-gallery was given'
-COLUMNS = (
-    TextColumn('{task.description}'),
-    BarColumn(),
-    MofNCompleteColumn(),
-    TimeElapsedColumn(),
-    TimeRemainingColumn(),
-)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -149,7 +135,7 @@ def _ask_one(group: Group, how: How) -> tuple[Asked | None, str]:
 
 @contextmanager
 def _bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
-    with Progress(*COLUMNS) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(words, total=total)
         yield lambda done: progress.update(task, advance=done)
         progress.update(task, completed=total)  # of fewer samples, where there are not so many

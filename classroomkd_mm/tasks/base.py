@@ -215,6 +215,19 @@ class Task(ABC, Generic[Truth]):
         rows = [everything if each is None else each for each in known]
         return replace(scores, known=torch.stack(rows))
 
+    def watch(self, readings: Sequence[Reading], bridges: Sequence[Bridge], truth: Truth) -> None:
+        """Look at what the mentors say to a batch, without waiting for it; at nothing by default.
+
+        Args:
+            readings: The student's and each mentor's.
+            bridges: The mentors'.
+            truth: The batch's.
+        """
+
+    def doubts(self, bridge: Bridge) -> str | None:
+        """What of a mentor's settings cannot be right, by all that was watched; None if nothing."""
+        return None
+
     def better_scorer(self, metainfo: Metainfo) -> dict[str, Any] | None:
         """A scorer to take instead of the default for such data; None where the default fits."""
         return None

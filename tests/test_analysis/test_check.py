@@ -40,6 +40,15 @@ def test_check_tells_what_is_adapted_and_what_does_not_fit(demo_config, tmp_path
     assert "NO    mentor 'wrong' has 16 keypoints, the student 17" in third
 
 
+SAID = ('takes name and either zoo', 'they exclude each other', 'must be a dict', '.name=7 must be')
+
+
+def faulty_entries():
+    """Each with a fault that only its place in the list names."""
+    both = dict(zoo='x', config='y.py', checkpoint=None)
+    return [dict(name='lacks', config='y.py'), both, 'no dict', dict(both, name=7)]
+
+
 @pytest.fixture
 def three_mentors(demo_config, tmp_path):
     """A classroom's file: a sound mentor, one that gives NaN, and one whose forward fails."""
@@ -111,6 +120,13 @@ def test_check_reads_weights_that_are_there(three_mentors, tmp_path, capsys):
     cfg.dump(path)
     assert tool.main(['check', path]) == 1
     assert 'NO    mentors[0] takes name and either zoo' in capsys.readouterr().out
+    cfg.model.mentors = [dict(cfg.model.mentors[0], checkpoint=None), *faulty_entries()]
+    cfg.dump(path)
+    assert tool.main(['check', path]) == 1
+    rows = capsys.readouterr().out.splitlines()[-5:]
+    assert rows[0].split() == ['sound', 'yes', '-']
+    for position, (row, said) in enumerate(zip(rows[1:], SAID), 1):
+        assert f'NO    mentors[{position}]' in row and said in row and 'mentors[0]' not in row
     with pytest.raises(IN_WORDS, match='there must be mentors'):
         tool.main(['check', str(ROOT / 'configs/demo/alone.py')])
     with pytest.raises(IN_WORDS, match='nowhere.py'):

@@ -46,9 +46,9 @@ def test_filled_ahead_a_run_builds_no_mentor(config, remembering, train, tmp_pat
     remember(config, '--views', '0:1')
     assert there(tmp_path) == dict.fromkeys(NAMES, 24)
     remember(config)
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert '72 of 144 answers are there (3 mentors, 24 samples, 2 views)' in out
-    assert 'keypoints within 0.05 px' in out and 'asking' in out and '24/24' in out
+    assert 'keypoints within 0.05 px' in out and 'asking' in err and '24/24' in err
     assert there(tmp_path) == dict.fromkeys(NAMES, COUNT)
     runner = train(remembering)
     assert not any(mentor.built for mentor in runner.model.mentors)

@@ -70,3 +70,10 @@ def test_download_takes_names_and_configs(monkeypatch, tmp_path, capsys):
     assert first == ('https://x/a.pth', 'mentors.py download') and second == third
     assert second[0].startswith('https://') and '0e67c616' in second[0]
     assert capsys.readouterr().out.splitlines()[1].split() == [first[0], str(tmp_path / 'a.pth')]
+
+
+def test_a_mentor_without_weights_is_named_by_its_place(tmp_path):
+    path = tmp_path / 'classroom.py'
+    path.write_text('model = dict(mentors=[dict(checkpoint=None), dict(name="x")])')
+    with pytest.raises(ValueError, match=r'classroom.py: mentors\[1\] must be a dict with zoo'):
+        zoo.download([str(path)])

@@ -19,6 +19,7 @@ from ..heads import Output, degree, replayed, reweighing, rooted
 from .areas import BOX_SHARE, faults
 from .bridge import Crop, PoseBridge, Size, crop_of, own_crop_of
 from .keypoints import Keypoints, published_metainfo
+from .order import KeypointOrder, in_words
 from .readouts import (
     SimCCReadout,
     as_plain,
@@ -91,6 +92,7 @@ class PoseTask(Task[PoseTruth]):
         self.loss_name = ', '.join(dict.fromkeys(type(loss).__name__ for loss in _losses(head)))
         self.degrees = self._degrees(head)
         self.takes_weights = None not in self.degrees
+        self.order = KeypointOrder()
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
@@ -266,6 +268,33 @@ class PoseTask(Task[PoseTruth]):
                     f'{sum(found.values())} of {people} people have no usable area ({kinds}): '
                     f'OKSScorer takes {BOX_SHARE} of their boxes, as CocoMetric(use_area=False)'
                 )
+
+    def watch(
+        self, readings: Sequence[Reading], bridges: Sequence[Bridge], truth: PoseTruth
+    ) -> None:
+        """Warn once of mentors whose keypoints are others than their names say."""
+        if self.order.closed:
+            return
+        guesses = {bridge.name: reading.guess for bridge, reading in zip(bridges, readings[1:])}
+        self.order.add(guesses, truth)
+        if self.order.is_due():
+            for position, bridge in enumerate(bridges):
+                words = self.doubts(bridge)
+                if words:
+                    MMLogger.get_current_instance().warning(
+                        f'mentors[{position}].keypoints of mentor {bridge.name!r}: {words}'
+                    )
+
+    def doubts(self, bridge: Bridge) -> str | None:
+        """Which of a mentor's keypoints are clearly others than their names say."""
+        found = self.order.exchanged(bridge.name, bridge.known)
+        if not found:
+            return None
+        pairs = in_words(found, self.metainfo.get('keypoint_id2name', {}))
+        return (
+            f'on the first {self.order.samples} samples it sees {pairs}: its names (those of its '
+            'config, where keypoints is not set) are in another order than its outputs'
+        )
 
     def better_scorer(self, metainfo: Metainfo) -> dict[str, Any] | None:
         """PCK where the data set has no sigmas for OKS."""

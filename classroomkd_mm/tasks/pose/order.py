@@ -1,0 +1,111 @@
+"""Whether a mentor's keypoints are where those are labelled that they are named after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ...structures import PoseTruth
+
+COUNT = None  # beside the mentors' names: how often each keypoint is judged
+ENOUGH = 200  # samples after which a training looks
+LEAST = 30  # times that a keypoint must be labelled to be judged
+SMALLEST = 8.0  # pixels; in a smaller person keypoints are not told apart
+# Shares of a person's size, and of the distance to its own label. Published mentors of wrong names
+# come nearer than both; right ones that hardly see anything and random ones stay beyond them.
+NEAR = 0.1
+FAR = 0.3  # what is farther counts as this: people whom a mentor does not find at all
+HALF = 0.5
+TOLD = 6  # keypoints of a mentor that a message names
+
+
+class KeypointOrder:
+    """How far from each labelled keypoint each of a mentor's is, on average over samples.
+
+    It sums up on the device and waits for nothing until it is asked.
+
+    Attributes:
+        samples: How many it has seen.
+        closed: Whether a training has looked.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.closed = False
+        self._due = ENOUGH
+        self._sums: dict[str | None, Tensor] = {}
+
+    @torch.no_grad()
+    def add(self, guesses: Mapping[str, Tensor], truth: PoseTruth) -> None:
+        """Look at a batch.
+
+        Args:
+            guesses: Keypoints ``(N, K, 2)`` in input pixels, by the mentor's name.
+            truth: The batch's.
+        """
+        there = truth.labelled[..., None]
+        highest = truth.keypoints.masked_fill(~there, -torch.inf).amax(1)
+        lowest = truth.keypoints.masked_fill(~there, torch.inf).amin(1)
+        size = (highest - lowest).norm(dim=-1)  # of who has no label infinite, and not used
+        judged = truth.labelled & (size >= SMALLEST)[:, None]
+        self._add(COUNT, judged.sum(0))
+        for name, guess in guesses.items():
+            apart = (guess[:, :, None] - truth.keypoints[:, None]).norm(dim=-1)
+            share = (apart / size[:, None, None]).nan_to_num(FAR).clamp(max=FAR)
+            self._add(name, torch.where(judged[:, None], share, 0).sum(0))
+        self.samples += len(truth.labelled)
+
+    def _add(self, name: str | None, found: Tensor) -> None:
+        before = self._sums.get(name)
+        # The model may have moved.
+        self._sums[name] = found if before is None else before.to(found.device) + found
+
+    def is_due(self) -> bool:
+        """Whether a training should look now: once, or later where too little was labelled."""
+        if self.closed or self.samples < self._due:
+            return False
+        self.closed = self._sums[COUNT].max().item() >= LEAST
+        self._due *= 4
+        return self.closed
+
+    def exchanged(self, name: str, known: Tensor | None = None) -> list[tuple[int, int]]:
+        """Keypoints of a mentor that are clearly others.
+
+        Another assignment of its keypoints to the labelled ones is looked for, of the least sum of
+        mean distances; what is farther than 0.3 of a person's size counts as 0.3. One is told where
+        a keypoint is, on average, more than a tenth of that size from its own label, and at most
+        that, and half as far, from another's; and where that is so of two at least.
+
+        Args:
+            name: The mentor's.
+            known: Which it has, bool ``(K,)``; None if all.
+
+        Returns:
+            (the keypoint that it is named, the one that it is), by their places.
+        """
+        if name not in self._sums:
+            return []
+        count = self._sums[COUNT].cpu()
+        mean = (self._sums[name].cpu() / count.clamp(min=1)).double().numpy()
+        judged = (count >= LEAST).numpy()
+        own = np.flatnonzero(judged if known is None else judged & known.cpu().numpy())
+        labelled = np.flatnonzero(judged)
+        rows, columns = linear_sum_assignment(mean[np.ix_(own, labelled)])
+        found = [
+            (int(named), int(real))
+            for named, real in zip(own[rows], labelled[columns])
+            if mean[named, real] <= NEAR < mean[named, named]
+            and mean[named, real] <= HALF * mean[named, named]
+        ]
+        return found if len(found) > 1 else []
+
+
+def in_words(found: Sequence[tuple[int, int]], names: Mapping[int, str]) -> str:
+    """What :meth:`KeypointOrder.exchanged` found, by the keypoints' names."""
+    pairs = [f'{names.get(a, a)} where {names.get(b, b)} is labelled' for a, b in found]
+    more = f' and {len(pairs) - TOLD} more' if len(pairs) > TOLD else ''
+    return ', '.join(pairs[:TOLD]) + more
