@@ -35,7 +35,7 @@ from .local import progress, run_local, slots_for
 from .results import gather, other_settings, untrue
 from .spec import Benchmark, read_benchmark
 from .standin import StandIn
-from .steps import Steps, iterations, makespan, measured, told
+from .steps import Steps, counted, iterations, makespan, measured, told
 from .table import as_csv, as_latex, brief, document, entries, written_into
 
 EXAMPLES = """examples:
@@ -86,8 +86,9 @@ def some(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) ->
     for flag, names in (('rows', bench.rows), ('columns', bench.columns)):
         for name in getattr(args, flag) or ():
             known(f'--{flag}', name, names)
+    seeds = dict.fromkeys(str(job.seed) for job in jobs.values() if job.row)
     for seed in args.seeds or ():
-        known('--seeds', str(seed), [str(each) for each in bench.seeds])
+        known('--seeds', str(seed), list(seeds))
     return chosen(jobs, args.rows, args.columns, args.seeds)
 
 
@@ -101,7 +102,8 @@ def plan(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) ->
     rows = [['run', 'config', 'waits for', 'state', 'time', 'memory']]
     for name, job in jobs.items():
         step = steps.find(job.config())
-        memory = 'not measured' if step is None else f'{step.memory / 1e6:.0f} MB'
+        bytes_ = None if step is None else step.memory
+        memory = 'not measured' if bytes_ is None else f'{bytes_ / 1e6:.0f} MB'
         state = job.state() if job.state() != DONE or job.makes else other_settings(job) or DONE
         needs = ', '.join(job.needs) or '-'
         rows.append([name, job.run.config, needs, state, told(times[name]), memory])
@@ -115,11 +117,14 @@ def plan(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) ->
 def _measure(jobs: Mapping[str, Job], steps: Steps, args: argparse.Namespace) -> None:
     by = StandIn(str(STEPS.parent / 'data'))
     by.make()
+    only_count = args.device == 'cpu' and args.tflops is not None
     for name, job in jobs.items():
         cfg = job.config()
-        if steps.find(cfg) is None:
-            print(f'measuring a step of {name}', flush=True)
-            steps.add(cfg, measured(cfg, by, args.device, args.batch))
+        step = steps.find(cfg)
+        if step is None or (step.seconds is None and not only_count):
+            print(f'{"counting" if only_count else "measuring"} a step of {name}', flush=True)
+            made = counted(cfg, by) if only_count else measured(cfg, by, args.device, args.batch)
+            steps.add(cfg, made)
 
 
 def _seconds(bench: Benchmark, job: Job, steps: Steps, tflops: float | None) -> float | None:
@@ -128,7 +133,8 @@ def _seconds(bench: Benchmark, job: Job, steps: Steps, tflops: float | None) -> 
     step = steps.find(cfg)
     if step is None or samples is None:
         return None
-    return iterations(cfg, samples, job.processes) * (step.on(tflops) if tflops else step.seconds)
+    each = step.on(tflops) if tflops else step.seconds
+    return None if each is None else iterations(cfg, samples, job.processes) * each
 
 
 def _summary(
@@ -145,7 +151,9 @@ def _summary(
         for name, job in left.items()
     }
     where = f'a GPU of {args.tflops:g} TFLOP/s' if args.tflops else args.device
-    each = (f'{n} at once {told(makespan(spent, n))}' for n in sorted({1, args.workers}))
+    gpus = max((job.processes for job in left.values()), default=1)
+    named = f' of {gpus} GPUs' if gpus > 1 else ''
+    each = (f'{n}{named} at once {told(makespan(spent, n))}' for n in sorted({1, args.workers}))
     return f'{told_} (on {where}: {", ".join(each)}, training steps alone)'
 
 
@@ -247,28 +255,35 @@ def table(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -
     if args.check:
         return _check(bench, jobs, args)
     root.mkdir(parents=True, exist_ok=True)
+    paths = tables(bench, root)
     for ending, form in FORMS.items():
-        (root / f'table.{ending}').write_text(form(bench, results, root))
+        paths[ending].write_text(form(bench, results, root))
     if args.into:
         path = Path(args.into)
         rows = brief(bench, entries(bench, results))
         path.write_text(written_into(path.read_text(), bench.path.stem, rows))
-    print((root / f'table.{args.form}').read_text())
-    print(f'written: {root}/table.md, .csv, .tex' + (f' and {args.into}' if args.into else ''))
+    print(paths[args.form].read_text())
+    print(f'written: {paths["md"]}, .csv, .tex' + (f' and {args.into}' if args.into else ''))
     return 0
+
+
+def tables(bench: Benchmark, root: Path) -> dict[str, Path]:
+    """Where a benchmark's table is, by ending: beside its runs, which another may share."""
+    return {ending: root / f'{bench.path.stem}.{ending}' for ending in FORMS}
 
 
 def _check(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -> int:
     """Say which figures of the written table are not what the runs' logs give."""
     root = place_of(bench, args).root
-    path = root / 'table.csv'
+    paths = tables(bench, root)
+    path = paths['csv']
     if not path.is_file():
         raise ValueError(f'{path} is missing: write the table first')
     results = gather(bench, jobs)
     found = untrue(jobs) + changed_figures(path.read_text(), as_csv(bench, results, root))
     for ending in ('md', 'tex'):
-        if (root / f'table.{ending}').read_text() != FORMS[ending](bench, results, root):
-            found.append(f'{root}/table.{ending} is not what the runs give')
+        if paths[ending].read_text() != FORMS[ending](bench, results, root):
+            found.append(f'{paths[ending]} is not what the runs give')
     if args.into:
         said, rows = Path(args.into).read_text(), brief(bench, entries(bench, results))
         if said != written_into(said, bench.path.stem, rows):
@@ -314,7 +329,7 @@ def make_parser() -> argparse.ArgumentParser:
         kind.set_defaults(what=what)
         kind.add_argument('benchmark', help='a file, e.g. configs/benchmark/cifar100_same.yml')
         kind.add_argument('--work-dir', help='of the runs (default work_dirs/benchmark/FILE/SPLIT)')
-        kind.add_argument('--stand-in', action='store_true', help='stand-in data, two epochs')
+        kind.add_argument('--stand-in', action='store_true', help='drawn data, 2 epochs, one seed')
         kind.add_argument('--epochs', type=positive, default=2, help='of --stand-in')
         kind.add_argument(
             '--processes', type=positive, help="of a cell's run, a GPU each (default the file's)"
@@ -343,7 +358,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.add_argument('--measure', action='store_true', help='a training step of each run')
-    parser.add_argument('--batch', type=positive, help='samples in it, if not all')
+    parser.add_argument('--batch', type=positive, help='samples in it, if not all of a batch')
     parser.add_argument('--device', default=device, help='(default %(default)s)')
     parser.add_argument(
         '--tflops', type=float, help='hours on a GPU that keeps up so many TFLOP/s, by operations'

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
 from . import runs
@@ -105,6 +106,14 @@ class Job:
         return {name: name if self.stand_in is None else str(self.weights) for name in names}
 
     @property
+    def warm(self) -> bool:
+        """Whether its processes are forked: a rehearsal's, which imports for longer than it trains.
+
+        Not where there is a GPU: what a process asked CUDA its forks cannot ask again.
+        """
+        return self.stand_in is not None and not torch.cuda.is_available()
+
+    @property
     def quoted(self) -> str:
         """Which evaluation its figure is of, see :func:`~.runs.complete`."""
         chosen = self.checkpoint == 'best' and self.split == 'test'
@@ -173,7 +182,8 @@ def execute(job: Job, environment: Mapping[str, str] | None = None) -> Outcome:
         if job.makes:
             _first(job, environment)
             return Outcome(job.name, DONE, str(job.weights))
-        keep = dict(facts=job.facts(), keep=job.keep, how=runs.How(job.processes, environment))
+        how = runs.How(job.processes, environment, warm=job.warm)
+        keep = dict(facts=job.facts(), keep=job.keep, how=how)
         cfg = job.config()
         value = runs.complete(cfg, job.folder, job.metric, job.quoted, **keep)  # type: ignore[arg-type]
         return Outcome(job.name, DONE, f'{job.metric} {value:.4f}')
@@ -196,7 +206,7 @@ def _first(job: Job, environment: Mapping[str, str] | None) -> None:
         runs.refuse_other(cfg, config, job.folder)
         config.write_text(as_text(cfg))
         begin(job.folder, job.facts())
-        runs.train(config, job.folder, runs.How(1, environment, lock))
+        runs.train(config, job.folder, runs.How(1, environment, lock, job.warm))
         ended(job.folder, started)
     if not job.weights.is_file():
         raise ValueError(f'{job.folder} was trained and has no {job.weights.name}')
@@ -221,7 +231,8 @@ def benchmark_jobs(bench: Benchmark, place: Place) -> dict[str, Job]:
         run = cell_run(bench, row, column)
         named = changed_config(run)
         _refuse_choices(named, bench, f'{row}, {column}' if column else row)
-        for seed in bench.seeds:
+        # One seed of a rehearsal: the others are trained by the same code.
+        for seed in bench.seeds if place.stand_in is None else bench.seeds[:1]:
             job = _waiting(_cell_job(bench, place, (row, column), run, seed), named, makers, where)
             found[job.name] = job
     return in_order(_shared(found))
@@ -254,9 +265,16 @@ def _first_job(one: First, bench: Benchmark, place: Place) -> Job:
     job = Job(f'mentor {one.name}', run, Path(one.work_dir), bench.metric, one.seed, makes=makes)
     if place.stand_in is None:
         return job
-    folder = place.root / MENTORS / one.name
+    # One stands for all seeds here as well.
+    like = [each.name for each in bench.first.values() if _alike(each, one)]
+    folder = place.root / MENTORS / like[0]
     at = str(folder / f'epoch_{place.stand_in.epochs}.pth')
     return replace(job, folder=folder, moved={makes: at}, stand_in=place.stand_in)
+
+
+def _alike(one: First, other: First) -> bool:
+    """Whether two differ in their seed and place alone."""
+    return (one.config, one.options) == (other.config, other.options)
 
 
 def _cell_job(bench: Benchmark, place: Place, at: tuple[str, str], run: Run, seed: int) -> Job:

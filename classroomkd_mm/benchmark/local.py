@@ -9,15 +9,9 @@ from contextlib import contextmanager
 from queue import Queue
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TextColumn
 
+from ..progress import progress_bar
 from .jobs import BROKEN, DONE, Job, Outcome, execute
 from .runs import stop_all
 
@@ -135,15 +129,7 @@ def slots_for(workers: int, gpus: Sequence[str], each: int = 1) -> list[dict[str
 @contextmanager
 def progress(total: int, console: Console) -> Iterator[Tell]:
     """A progress bar with the time left; what it yields tells of one more outcome."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn('left'),
-    )
-    with Progress(*columns, console=console) as bar:
+    with progress_bar(TextColumn('left'), console=console) as bar:
         task = bar.add_task('runs', total=total)
 
         def tell(outcome: Outcome) -> None:

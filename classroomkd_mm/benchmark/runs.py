@@ -12,21 +12,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Union
 
 from mmengine.config import Config
 
 from ..shipped import tool
 from .configs import as_text, is_written
 from .record import METRICS, begin, ended, write
+from .warm import Warm
 
 TOLD = 'error: '  # as the command line begins it
 TAIL = 2000  # characters of a failed run's log that its error repeats
 
 
-_started: set[subprocess.Popen[bytes]] = set()
+Started = Union['subprocess.Popen[bytes]', Warm]
+_started: set[Started] = set()
 
 
 class Busy(RuntimeError):
@@ -42,11 +45,14 @@ class How:
         environment: Variables that they get beside this process's, of the GPUs that are theirs.
         lock: A file descriptor that they inherit: while they live the run is locked, even where
             this process was killed.
+        warm: Whether they are forked from one that has imported all, see :class:`~.warm.Warm`;
+            these do not inherit the lock.
     """
 
     processes: int = 1
     environment: Mapping[str, str] | None = None
     lock: int | None = None
+    warm: bool = False
 
     def command(self, tool: Sequence[str]) -> list[str]:
         """The command line of a tool and its arguments."""
@@ -54,6 +60,21 @@ class How:
             return [sys.executable, *tool]
         started = ['torch.distributed.run', '--standalone', f'--nproc_per_node={self.processes}']
         return [sys.executable, '-m', *started, *tool, '--launcher', 'pytorch']
+
+    def start(self, tool: Sequence[str], log: Path) -> Started:
+        """Start a tool; what it prints goes into the log."""
+        environment = {'OMP_NUM_THREADS': '1', **os.environ, **(self.environment or {})}
+        if self.warm:
+            return Warm(tool, log, environment)
+        with log.open('w') as file:
+            return subprocess.Popen(
+                self.command(tool),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                pass_fds=() if self.lock is None else (self.lock,),
+                start_new_session=True,  # Ctrl-C is this process's to hear
+            )
 
 
 def complete(
@@ -210,30 +231,24 @@ def call(command: Sequence[str], log: Path, what: str, how: How | None = None) -
     Raises:
         RuntimeError: Where it fails, with the end of its log.
     """
-    how = how or How()
-    with log.open('w') as file:
-        process = subprocess.Popen(
-            how.command(command),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={'OMP_NUM_THREADS': '1', **os.environ, **(how.environment or {})},
-            pass_fds=() if how.lock is None else (how.lock,),
-            start_new_session=True,  # Ctrl-C is this process's to hear
-        )
-        _started.add(process)
-        try:
-            code = process.wait()
-        finally:
-            stop(process)
-            _started.discard(process)
+    process = (how or How()).start(command, log)
+    _started.add(process)
+    try:
+        code = process.wait()
+    finally:
+        stop(process)
+        _started.discard(process)
     if code:
-        raise RuntimeError(f'{what}, see {log}:\n{log.read_text()[-TAIL:]}')
+        # What was ended by a signal had no last word: its log's last line is of its progress.
+        last = f'\nended by {signal.Signals(-code).name}, see {log}' if code < 0 else ''
+        raise RuntimeError(f'{what}, see {log}:\n{log.read_text()[-TAIL:]}{last}')
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: Started) -> None:
     """End a process and those that it started."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # one that was forked leads no group at first
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

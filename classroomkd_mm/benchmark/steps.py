@@ -1,4 +1,7 @@
-"""How long runs take and what memory they need, from one measured training step of each."""
+"""How long runs take and what memory they need, from one training step of each.
+
+The step is measured, or only its operations are counted, which takes a few samples of the batch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import heapq
 import json
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -24,6 +27,7 @@ from ..runs import is_classroom
 from .standin import StandIn, stand_in
 
 WARM_UP, TURNS = 1, 3
+COUNTED = (2, 4)  # samples in the steps whose operations are counted
 LAUNCH = 8e-6  # seconds that a GPU's host needs for an operation, however small it is
 
 
@@ -32,15 +36,15 @@ class Step:
     """A measured training step: forward, backward and the weights' change, of one batch.
 
     Attributes:
-        seconds: Of a batch of the config's own size.
-        memory: Bytes at most: of the GPU, or of the whole process on a CPU.
+        seconds: Of a batch of the config's own size; None where operations were only counted.
+        memory: Bytes at most: of the GPU, or of the whole process on a CPU; None likewise.
         flops: Floating point operations, of the same batch.
         operations: How many tensor operations were called, which on a GPU are launches.
         device: That it was measured on.
     """
 
-    seconds: float
-    memory: int
+    seconds: float | None
+    memory: int | None
     flops: float
     operations: int
     device: str
@@ -76,32 +80,60 @@ def measured(cfg: Config, by: StandIn, device: str, batch: int | None = None) ->
     """
     whole = int(cfg.train_dataloader.batch_size)
     count = batch or whole
-    data, model = _batch_and_model(stand_in(cfg, by), count, device)
+    dataset, model = _data_and_model(stand_in(cfg, by), device)
+    step = _step(dataset, model, count)
+    for _ in range(WARM_UP):
+        step()
+    flops, calls = _operations(step)
+    _forget_peak(device)
+    times = [seconds(step, device) for _ in range(TURNS)]
+    share = whole / count
+    name = torch.cuda.get_device_name() if device != 'cpu' else 'cpu'
+    return Step(median(times) * share, _peak(device), flops * share, calls, name)
+
+
+def counted(cfg: Config, by: StandIn) -> Step:
+    """Count the operations of a run's training step; nothing is timed.
+
+    Steps of two and of four samples are counted on the CPU: what their difference is, each sample
+    more adds. A batch of the config's own size can take minutes there.
+
+    Args:
+        cfg: Its whole config.
+        by: The stand-in data, drawn.
+    """
+    dataset, model = _data_and_model(stand_in(cfg, by), 'cpu')
+    _step(dataset, model, COUNTED[0])()  # what the first alone does is not of a step
+    (few, few_calls), (more, more_calls) = (
+        _operations(_step(dataset, model, count)) for count in COUNTED
+    )
+    left = (int(cfg.train_dataloader.batch_size) - COUNTED[0]) / (COUNTED[1] - COUNTED[0])
+    calls = few_calls + left * (more_calls - few_calls)
+    return Step(None, None, few + left * (more - few), round(calls), 'cpu')
+
+
+def _step(dataset: Any, model: Any, count: int) -> Callable[[], None]:
+    """A training step of so many samples."""
+    data = pseudo_collate([dataset[i % len(dataset)] for i in range(count)])
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
 
     def step() -> None:
         optimizer.zero_grad()
-        batch_ = model.data_preprocessor(data, True)
-        model.parse_losses(model(**batch_, mode='loss'))[0].backward()
+        batch = model.data_preprocessor(data, True)
+        model.parse_losses(model(**batch, mode='loss'))[0].backward()
         optimizer.step()
 
-    for _ in range(WARM_UP):
-        step()
-    with FlopCounterMode(display=False) as flops, _Counted() as counted:
-        step()
-    _forget_peak(device)
-    times = [seconds(step, device) for _ in range(TURNS)]
-    share = whole / count
-    return Step(
-        median(times) * share,
-        _peak(device),
-        flops.get_total_flops() * share,
-        counted.calls,
-        torch.cuda.get_device_name() if device != 'cpu' else 'cpu',
-    )
+    return step
 
 
-def _batch_and_model(cfg: Config, count: int, device: str) -> tuple[Any, Any]:
+def _operations(step: Callable[[], None]) -> tuple[int, int]:
+    """How many floating point operations a step has, and how many calls of tensor operations."""
+    with FlopCounterMode(display=False) as flops, _Counted() as counts:
+        step()
+    return flops.get_total_flops(), counts.calls
+
+
+def _data_and_model(cfg: Config, device: str) -> tuple[Any, Any]:
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
         settings = cfg.model.to_dict()
@@ -113,7 +145,7 @@ def _batch_and_model(cfg: Config, count: int, device: str) -> tuple[Any, Any]:
     model = model.to(device).train()
     if is_classroom(settings):
         model.prepare(dataset)
-    return pseudo_collate([dataset[i % len(dataset)] for i in range(count)]), model
+    return dataset, model
 
 
 def _forget_peak(device: str) -> None:
@@ -166,11 +198,23 @@ class Steps:
             mentors=mentors,
             parts=parts,
             batch=cfg.train_dataloader.batch_size,
+            pipelines=list(_pipelines(cfg.train_dataloader.dataset.to_dict())),
             device=self.device,
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[
             :16
         ]
+
+
+def _pipelines(said: object) -> Iterator[object]:
+    """Those of a data set and of the ones in it: they say how large a sample is."""
+    if isinstance(said, Mapping):
+        yield from [said['pipeline']] if 'pipeline' in said else []
+        for key, each in said.items():
+            yield from _pipelines(each) if key != 'pipeline' else []
+    elif isinstance(said, (list, tuple)):
+        for each in said:
+            yield from _pipelines(each)
 
 
 def _network(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from subprocess import TimeoutExpired
+from threading import Timer
 
 import pytest
 
 from classroomkd_mm.benchmark import runs
-from classroomkd_mm.benchmark.cluster import Task, arrays, outcome_of, run_submitit
+from classroomkd_mm.benchmark.cluster import Task, arrays, in_queue, outcome_of, run_submitit
 from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.dumped import figures_of
-from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Place, benchmark_jobs, execute
+from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Outcome, Place, benchmark_jobs, execute
 from classroomkd_mm.benchmark.local import run_local, slots_for
 from classroomkd_mm.benchmark.spec import read_benchmark
 from classroomkd_mm.benchmark.standin import StandIn
@@ -285,28 +287,107 @@ def test_a_preempted_task_is_queued_again_and_goes_on(toy, jobs):
     task = subprocess.check_output(['pgrep', '-P', submitted.job_id], text=True)
     os.kill(int(task), signal.SIGUSR2)  # what Slurm sends before a time-out
     wait_for(submitted.done)
-    assert outcome_of(job).state == DONE and len(toy.trained()) == 2
+    assert outcome_of(job, Path('log')).state == DONE and len(toy.trained()) == 2
 
 
-def test_slurm_is_asked_for_arrays_that_wait_for_each_other(toy, jobs, monkeypatch):
+def test_slurm_tells_all_processes_that_they_end_and_that_is_no_failure(toy, jobs, monkeypatch):
+    """Before a preemption training gets SIGTERM as well, and may be let live on."""
+    toy.config('small.py', 'sleep=30\n')
+    job = next(job for name, job in jobs.items() if name == 'alone, small, seed 0')
+    tries, real = [], execute
+
+    def tried(job):
+        tries.append(job.name)
+        if len(tries) == 1:
+            Timer(1.0, runs.stop_all).start()
+            Timer(0.9, os.kill, [os.getpid(), signal.SIGTERM]).start()
+            return real(job)
+        assert not (job.folder / 'failed.json').exists()
+        return replace(outcome, state=DONE)
+
+    outcome = Outcome(job.name, BROKEN, '')
+    monkeypatch.setattr('classroomkd_mm.benchmark.cluster.execute', tried)
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append(1))  # as submitit does
+    try:
+        assert Task(job, [])() == DONE and len(tries) == 2 and heard == [1]
+        monkeypatch.setattr('classroomkd_mm.benchmark.cluster.execute', lambda job: outcome)
+        assert Task(job, [])() == BROKEN  # one that fails by itself has failed
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_what_a_signal_ended_says_so(toy, jobs):
+    toy.config('small.py', 'sleep=30\n')
+    job = next(job for name, job in jobs.items() if name == 'alone, small, seed 0')
+    Timer(1.0, lambda: [process.kill() for process in runs._started]).start()
+    assert execute(job).told == f'ended by SIGKILL, see {job.folder}/train.log'
+
+
+@pytest.fixture
+def slurm(toy, monkeypatch):
+    """Slurm's commands: sbatch keeps what it gets, squeue says what is in queue.txt."""
     bin_ = toy.folder / 'bin'
     bin_.mkdir()
     for name, text in (
         ('sbatch', 'n=$(ls sent* | wc -l); cp "$1" sent_$n; echo "Submitted batch job 10$n"'),
         ('srun', 'exit 0'),
+        ('squeue', 'cat queue.txt'),
     ):
         (bin_ / name).write_text(f'#!/bin/sh\n{text}\n')
         (bin_ / name).chmod(0o755)
     monkeypatch.setenv('PATH', f'{bin_}:{os.environ["PATH"]}')
+    monkeypatch.setattr('classroomkd_mm.benchmark.cluster.ASK', 0.0)
     toy.folder.joinpath('sent').touch()
-    monkeypatch.setattr('submitit.slurm.slurm.SlurmJob.done', lambda self, **_: True)
-    ended = run_submitit(
-        jobs, toy.folder / 'submitit', lambda _: None, 'slurm', dict(slurm_partition='gpu')
-    )
+    toy.folder.joinpath('queue.txt').touch()
+    return partial(run_submitit, folder=toy.folder / 'submitit', tell=lambda _: None)
+
+
+def test_slurm_is_asked_for_arrays_that_wait_for_each_other(toy, jobs, slurm):
+    more = dict(comment='mine')
+    ended = slurm(jobs, settings=dict(slurm_partition='gpu', slurm_additional_parameters=more))
     first, second = (toy.folder.joinpath(f'sent_{n}').read_text() for n in (1, 2))
     assert '--array=0-2' in first and '--partition=gpu' in first and 'dependency' not in first
     assert '--array=0-1' in second and '--dependency=afterany:101_0' in second
-    assert ended[KD].told == 'ended without a result, see its submitit log'
+    assert all('--requeue\n' in said and '--comment=mine' in said for said in (first, second))
+    # None is in the queue, and none has a result: all were cancelled.
+    said = 'ended without a result (cancelled, or killed?), see '
+    assert ended[KD].told.startswith(said) and ended[KD].told.endswith('/102_0_0_log.err')
+
+
+def test_what_is_queued_already_is_waited_for_and_not_submitted_again(toy, jobs, slurm):
+    slurm(jobs)
+    # One of the first array was cancelled; the mentor is trained, and nobody waits for it any more.
+    (toy.folder / 'queue.txt').write_text('101_2\n102_0\n102_1\n')
+    Path('work_dirs/big').mkdir(parents=True)
+    Path('work_dirs/big/epoch_2.pth').touch()
+    todo = {name: replace(job, needs=()) for name, job in jobs.items() if not job.makes}
+    later = Timer(1.0, (toy.folder / 'queue.txt').write_text, [''])
+    later.start()
+    started = time.time()
+    ended = slurm(todo)
+    later.join()
+    assert time.time() - started >= 1 and set(ended) == set(todo)
+    assert '--array' not in (toy.folder / 'sent_3').read_text()  # the cancelled one alone
+    assert not (toy.folder / 'sent_4').exists()
+    # Other settings are another run.
+    (toy.folder / 'queue.txt').write_text('102_0\n')
+    later = Timer(1.0, (toy.folder / 'queue.txt').write_text, [''])
+    later.start()
+    slurm({KD: replace(todo[KD], metric='top5')})
+    later.join()
+    assert (toy.folder / 'sent_4').is_file()
+
+
+def test_a_queue_that_does_not_answer_ends_nothing(toy, slurm, jobs):
+    assert in_queue() == set()
+    squeue = toy.folder / 'bin/squeue'
+    squeue.write_text('#!/bin/sh\nexit 1\n')
+    assert in_queue() is None
+    Timer(1.0, squeue.write_text, ['#!/bin/sh\n']).start()
+    started = time.time()
+    slurm({name: job for name, job in jobs.items() if job.makes})
+    assert time.time() - started >= 1
 
 
 def test_a_job_whose_settings_fail_is_an_outcome_not_an_end(jobs):
@@ -323,3 +404,54 @@ def test_jobs_may_have_any_kind_of_progress(jobs):
     told = []
     ended = run_local(jobs, slots_for(3, []), told.append)
     assert [outcome.name for outcome in told] == list(ended) and len(told) == 5
+
+
+def test_a_rehearsals_processes_are_forked_and_end_as_others_do(toy):
+    tool = toy.folder / 'tools/tell.py'
+    tool.write_text(
+        'import os, sys, time\n'
+        'print(sys.argv[1:], os.environ["MINE"], "torch" in sys.modules, os.getcwd(), flush=True)\n'
+        'import lies_elsewhere\n'
+        'print("to standard error", file=sys.stderr)\n'
+        'time.sleep(float(sys.argv[1]))\n'
+        'assert __name__ == "__main__"\n'
+        'sys.exit(int(sys.argv[2]))\n'
+    )
+    log = toy.folder / 'tell.log'
+    (toy.folder / 'more').mkdir()
+    (toy.folder / 'more/lies_elsewhere.py').touch()
+    more = dict(MINE='x', PYTHONPATH=f'{toy.folder}/more{os.pathsep}')
+    how = runs.How(environment=more, warm=True)
+    runs.call([str(tool), '0', '0'], log, 'telling failed', how)
+    assert log.read_text() == f"['0', '0'] x True {toy.folder}\nto standard error\n"
+    with pytest.raises(RuntimeError, match=r'telling failed, see .*tell.log:\n(.*\n)*to standard'):
+        runs.call([str(tool), '0', '3'], log, 'telling failed', how)
+    log.unlink()
+    with ThreadPoolExecutor(1) as pool:
+        asked = [str(tool), '250', '0'], log, 'telling failed', how
+        ended = pool.submit(runs.call, *asked)
+        wait_for(lambda: log.is_file() and 'to standard error' in log.read_text())
+        runs.stop_all()
+        with pytest.raises(RuntimeError, match='ended by SIGTERM, see'):
+            ended.result(timeout=60)
+    assert not runs._started
+    process = how.start([str(tool), '60', '0'], log)
+    with pytest.raises(TimeoutExpired):
+        process.wait(0.1)
+    runs.stop(process)
+    assert process.poll() is not None
+
+
+def test_a_rehearsal_trains_one_seed_of_each_shape(toy, capsys):
+    first = {name: dict(config='big.py', seed=i, work_dir=name) for i, name in enumerate('ab')}
+    first['c'] = dict(config='big.py', options={'model.bonus': 1}, work_dir='c')
+    columns = dict(small=dict(config='small.py', mentors=list('abc')))
+    name = toy.file(train_first=first, columns=columns)
+    place = Place(toy.root, StandIn('data'))
+    jobs = benchmark_jobs(read_benchmark(name), place)
+    assert {job.seed for job in jobs.values() if job.row} == {0}
+    folders = [str(job.folder.relative_to(toy.root)) for job in jobs.values() if job.makes]
+    assert folders == ['mentors/a', 'mentors/a', 'mentors/c']
+    assert set(jobs[KD].moved.values()) == {f'{toy.root}/mentors/{x}/epoch_2.pth' for x in 'ac'}
+    assert main(['run', name, '--stand-in', '--seeds', '1']) == 1
+    assert "--seeds: there is no '1', choose from 0" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.jobs import Place, benchmark_jobs
 from classroomkd_mm.benchmark.spec import read_benchmark
 from classroomkd_mm.benchmark.standin import StandIn, stand_in
-from classroomkd_mm.benchmark.steps import Step, Steps, iterations, measured
+from classroomkd_mm.benchmark.steps import Step, Steps, counted, iterations, measured
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'configs/benchmark').glob('*.yml'))
@@ -129,6 +129,23 @@ def test_a_step_is_measured_and_plans_time_and_memory(tmp_path, capsys, monkeypa
     assert 'a GPU of 10 TFLOP/s' in capsys.readouterr().out
 
 
+def test_hours_of_a_gpu_need_no_time_of_this_machine(tmp_path, capsys, monkeypatch):
+    steps = tmp_path / 'steps.json'
+    monkeypatch.setattr('classroomkd_mm.benchmark.command.STEPS', steps)
+    command = ['plan', 'configs/benchmark/mirrored_mentor.yml', '--device', 'cpu', '--work-dir']
+    command += [str(tmp_path / 'w'), '--seeds', '0', '--rows', 'aver', '--measure']
+    assert main([*command, '--tflops', '10']) == 0
+    told = capsys.readouterr().out
+    assert 'counting a step of aver' in told and 'a GPU of 10 TFLOP/s: 1 at once' in told
+    assert 'not measured' in told and ' MB' not in told  # its memory is not known
+    kept = steps.read_text()
+    assert main([*command, '--tflops', '20']) == 0  # counted once, for any GPU
+    assert 'a step of' not in capsys.readouterr().out and steps.read_text() == kept
+    assert main([*command[:-1]]) == 0 and ' of them not measured' in capsys.readouterr().out
+    assert main([*command, '--batch', '2']) == 0
+    assert 'measuring a step of aver' in capsys.readouterr().out
+
+
 def test_a_measured_steps_operations_are_those_of_the_network(tmp_path):
     by = StandIn(str(tmp_path))
     by.make()
@@ -143,11 +160,16 @@ def test_a_measured_steps_operations_are_those_of_the_network(tmp_path):
     # A few of the preprocessor are called for each picture.
     assert 50 < half.operations <= step.operations < half.operations + 10 and step.memory > 1e6
     assert Step(9, 9, 1e12, 1000, 'x').on(10) == 0.1 and Step(9, 9, 1, 1000, 'x').on(10) == 8e-3
+    alike = counted(cfg, by)  # of the config's own batch of 64, by steps of two and of four
+    assert alike.flops == step.flops and alike.operations > step.operations
+    assert alike.seconds is None and alike.memory is None
     kept = Steps(tmp_path / 'steps.json', 'cpu')
     kept.add(cfg, step)
     assert Steps(tmp_path / 'steps.json', 'cpu').find(cfg) == step
     assert Steps(tmp_path / 'steps.json', 'cuda').find(cfg) is None
     assert iterations(cfg, 50000) == 240 * 782 and iterations(cfg, 50000, 8) == 240 * 98
+    cfg.train_dataloader.dataset.pipeline.insert(0, dict(type='Resize', scale=64))
+    assert kept.find(cfg) is None  # larger pictures take longer
 
 
 def test_no_stand_in_for_strange_data_is_told(tmp_path):
@@ -194,7 +216,6 @@ def test_each_files_runs_train_two_epochs_on_stand_in_data(path, tmp_path, capsy
     if path.stem == 'lspet_published' and not (ROOT / 'data/published').is_dir():
         pytest.skip('the published weights are not there')
     monkeypatch.setenv('PYTHONPATH', str(ROOT / 'data/published'))
-    seed = str(read_benchmark(path).seeds[0])
     command = [str(path), '--stand-in', '--work-dir', str(tmp_path / 'w')]
-    assert main(['run', *command, '--seeds', seed]) == 0, capsys.readouterr().out
+    assert main(['run', *command]) == 0, capsys.readouterr().out
     assert main(['table', *command]) == 0 and main(['table', *command, '--check']) == 0

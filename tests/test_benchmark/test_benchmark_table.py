@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from mmengine.config import Config
 
 from classroomkd_mm.benchmark import record
@@ -30,7 +31,7 @@ def done(toy):
 
 def table(form='md', *flags):
     assert main(['table', 'toy.yml', *RUN, *flags]) == 0
-    return Path(f'w/table.{form}').read_text()
+    return Path(f'w/toy.{form}').read_text()
 
 
 def rewrite(path, old, new):
@@ -120,12 +121,12 @@ def test_the_commit_is_gits_and_none_outside_of_it(tmp_path):
             'kd, small, seed 1: metrics.json says 15.5, the log 14.5',
         ),
         (
-            lambda root: rewrite(root / 'table.csv', '9.5', '9.6'),
+            lambda root: rewrite(root / 'toy.csv', '9.5', '9.6'),
             'kd, small: mean is 9.6 in the table, 9.5 by the runs',
         ),
         (
-            lambda root: rewrite(root / 'table.md', '9.50', '9.60'),
-            'w/table.md is not what the runs give',
+            lambda root: rewrite(root / 'toy.md', '9.50', '9.60'),
+            'w/toy.md is not what the runs give',
         ),
         (
             lambda root: shutil.rmtree(root / 'kd/small/seed_1/20260101'),
@@ -152,7 +153,32 @@ def test_check_finds_a_changed_figure(done, capsys, change, message):
 
 def test_check_needs_a_table(done, capsys):
     assert main(['table', 'toy.yml', *RUN, '--check']) == 1
-    assert 'error: w/table.csv is missing: write the table first' in capsys.readouterr().out
+    assert 'error: w/toy.csv is missing: write the table first' in capsys.readouterr().out
+
+
+def test_two_tables_of_one_study_share_its_runs_and_each_keeps_its_own_files(toy, capsys):
+    runs = {
+        name: dict(config='small.py', options={'model.bonus': i}) for i, name in enumerate('abc')
+    }
+    (toy.folder / 'both.py').write_text(f"metric = 'top1'\nreference = 'a'\nruns = {runs}\n")
+    for name, chosen in (('early', ['a', 'b']), ('late', ['a', 'c'])):
+        said = dict(study='both.py', runs=chosen, seeds=1)
+        (toy.folder / f'{name}.yml').write_text(yaml.safe_dump(said))
+        assert main(['run', f'{name}.yml']) == 0
+    assert len(toy.trained()) == 3  # the one that both have is trained once
+    for name in ('early', 'late'):
+        assert main(['table', f'{name}.yml']) == 0
+    root = toy.folder / 'work_dirs/study/both/test'
+    for name, has, lacks in (('early', 'b', 'c'), ('late', 'c', 'b')):
+        assert main(['table', f'{name}.yml', '--check']) == 0
+        for ending in ('md', 'csv', 'tex'):
+            said = (root / f'{name}.{ending}').read_text()
+            assert f'{has}/seed_0/train.log' in said and f'{lacks}/seed_0/train.log' not in said
+    capsys.readouterr()
+    rewrite(root / 'early.md', '2.0000', '2.5000')
+    assert main(['table', 'early.yml', '--check']) == 1
+    assert 'both/test/early.md is not what the runs give' in capsys.readouterr().out
+    assert main(['table', 'late.yml', '--check']) == 0
 
 
 def test_a_documents_table_is_written_between_its_marks_and_checked(done, capsys):
