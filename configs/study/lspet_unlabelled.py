@@ -45,4 +45,5 @@ runs = dict(
     # Three times as long, as many iterations for both.
     alone_long=dict(config=_plain, options={**_few, **_epochs(60)}),
     kd_long=_taught(12, **_everybody, distill_loss__loss_weight=0.07, mentors=_mine),
-    classroom_long=_taught(12))
+    classroom_long=_taught(12),
+    consent_long=_taught(12, **_consent))
