@@ -32,7 +32,7 @@ def blocks(name):
 
 README = blocks('README.md')
 RTMPOSE_PAGE, DATA_PAGE = blocks('docs/rtmpose.md'), blocks('docs/data.md')
-RECIPES = [RTMPOSE_PAGE[0], *DATA_PAGE[:2], RTMPOSE_PAGE[1]]
+RECIPES = [RTMPOSE_PAGE[0], DATA_PAGE[0], DATA_PAGE[2], RTMPOSE_PAGE[1]]
 
 
 @pytest.fixture(scope='module')
@@ -96,9 +96,10 @@ def stood_in(cfg, people, weights, tmp_path):
         loader = cfg[f'{split}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         inner = loader.dataset.get('dataset', loader.dataset)
-        inner.update(data_root='', ann_file=f'{people}/annotations/{kind}_{split}.json')
-        inner.update(data_prefix=dict(img=f'{people}/{split}/'), indices=4)
-        inner.pop('bbox_file', None)
+        for part in inner.get('datasets', [inner]):
+            part.update(data_root='', ann_file=f'{people}/annotations/{kind}_{split}.json')
+            part.update(data_prefix=dict(img=f'{people}/{split}/'), indices=4)
+            part.pop('bbox_file', None)
     if 'ann_file' in cfg.val_evaluator:
         cfg.val_evaluator.ann_file = f'{people}/annotations/{kind}_val.json'
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
@@ -143,7 +144,7 @@ def kinds(runner):
 
 def test_the_documents_have_their_recipes():
     assert README and len(RTMPOSE_PAGE) == 2
-    assert len(DATA_PAGE) == 4
+    assert len(DATA_PAGE) == 5
 
 
 @pytest.mark.nightly  # HRNet-W48's weights are 250 MB
@@ -188,6 +189,21 @@ def test_fine_tuning_takes_the_published_weights(read, learns, weights, monkeypa
     assert 'val/coco/AP' in runner.message_hub.log_scalars
 
 
+def test_most_people_without_labels(read, people, weights, train, tmp_path, no_net):
+    cfg = read(RECIPES[1])
+    (tmp_path / 'mentor.py').write_text(f"_base_ = ['{RTMPOSE}']")
+    cfg = read(DATA_PAGE[1], 'unlabelled.py')
+    tuned, *published = cfg.model.mentors
+    assert [mentor.zoo[:9] for mentor in published] == ['rtmpose-l', 'rtmpose-m']
+    tuned.update(config=str(tmp_path / 'mentor.py'), checkpoint=str(weights(RTMPOSE)))
+    runner = train(stood_in(cfg, people, weights, tmp_path))
+    (line,) = (tmp_path / 'run/classroom.jsonl').read_text().splitlines()
+    line = json.loads(line)
+    assert runner.iter == 4 and line['unlabelled'] == 4 and line['losses']['loss_task_kpt'] > 0
+    assert runner.model.standing.sums[1, 0, 0] > 3  # of the four that have labels
+    assert 'EMAHook' in kinds(runner) and 'PipelineSwitchHook' not in kinds(runner)
+
+
 def test_keypoints_of_ones_own(read, learns):
     runner = learns(read(RECIPES[2]))
     for _, bridge in runner.model.members:
@@ -199,7 +215,7 @@ def test_keypoints_of_ones_own(read, learns):
 def test_people_of_two_sets_together(read, people):
     """Each keypoint of the second set is where COCO has it; the rest is unlabelled."""
     read(RECIPES[1])
-    cfg = read(DATA_PAGE[2], 'together.py')
+    cfg = read(DATA_PAGE[3], 'together.py')
     content = json.loads((people / 'annotations/person_keypoints_train.json').read_text())
     for person in content['annotations']:
         theirs = [*person['keypoints'][15:], *[0] * 6]  # no head, no neck
@@ -224,7 +240,7 @@ def test_people_of_two_sets_together(read, people):
 
 
 def test_pictures_of_ones_own_classes(read, train, tmp_path):
-    cfg = read(DATA_PAGE[3])
+    cfg = read(DATA_PAGE[4])
     for split, kind in itertools.product(('train', 'val'), ('cat', 'dog', 'owl')):
         folder = tmp_path / 'mine' / split / kind
         folder.mkdir(parents=True)
