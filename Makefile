@@ -35,7 +35,8 @@ demo: install ## three mentors, then the student alone, with AVER and with Class
 	$(VENV)/bin/python tools/demo.py
 
 test: install lint ## all tests, and the examples in docstrings
-	$(VENV)/bin/python -m pytest --doctest-modules classroomkd_mm/functional tests -n $(JOBS) --dist worksteal
+	$(VENV)/bin/python -m pytest --doctest-modules classroomkd_mm/functional
+	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
 	$(VENV)/bin/python -m pytest $(QUICK)

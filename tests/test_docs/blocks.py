@@ -73,6 +73,9 @@ def read(page, text, place):
         start = [t for p, _, t in blocks('python') if p.name == 'start.md' and 'mmpose::' in t]
         recipe = next(iter(t for t in [*own, *start] if "'recipe.py'" not in t))
         (place / 'recipe.py').write_text(recipe)
+    if "'mentor.py'" in text:  # the user's own: any config of a network
+        base = re.search(r"'(mmpose::.+?)'", recipe)[0]
+        (place / 'mentor.py').write_text(f'_base_ = [{base}]')
     (place / 'block.py').write_text(text)
     return Config.fromfile(place / 'block.py')
 

@@ -294,7 +294,7 @@ def test_mentors_are_evaluated_on_their_own_crops(classroom, train, demo_config,
 
 
 def test_the_tools_show_mentors_their_crops(classroom, tmp_path):
-    rows = check.check(classroom, check.listed(classroom), batch=2)
+    rows = check.check(classroom, classroom.model.mentors, batch=2)
     assert [row[1] for row in rows[1:]] == ['yes', 'yes']
     assert 'its own crop of 96x128' in rows[1][-1]
     times = cost.measure(cost.steps(classroom, 2, memory=str(tmp_path / 'm')), 1)

@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from classroomkd_mm.analysis.check import check, listed
+from classroomkd_mm.analysis.check import check
 from classroomkd_mm.commands import train
 from classroomkd_mm.mentors import MentorSettings
 from classroomkd_mm.registry import MODELS
@@ -66,8 +66,8 @@ def test_tools_find_them_too(classroom):
     cfg = train.merge_args(Config.fromfile(classroom), args)
     assert MentorSettings.of(cfg.model.mentors[0], 0).config == str(classroom.parent / 'teacher.py')
     cfg = Config.fromfile(classroom)
-    _, row = check(cfg, listed(cfg))
+    _, row = check(cfg, with_mentor_folder(cfg).model.mentors)
     assert row[:2] == ['m', 'yes']
     cfg.model.mentors[0].checkpoint = 'none.pth'
-    _, row = check(cfg, listed(cfg))
+    _, row = check(cfg, with_mentor_folder(cfg).model.mentors)
     assert row[1] == 'yes' and 'weights not there yet: none.pth' in row[2]
