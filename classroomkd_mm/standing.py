@@ -29,8 +29,7 @@ class Standing:
         """A batch's scores, with the standing that these members then have."""
         sums = torch.stack(_sums(scores))
         all_reduce(sums)
-        # Another number of mentors than in the run that is resumed: begin anew.
-        if self.sums is not None and self.sums.shape == sums.shape:
+        if self.sums is not None:
             sums = sums + KEPT * self.sums.to(sums)
         self.sums = sums
         total, count = sums
@@ -44,5 +43,6 @@ def _sums(scores: Scores) -> tuple[Tensor, Tensor]:
     if scores.rival is not None:
         own = torch.cat([values[:1], scores.rival.double()])
     means = torch.stack([sample_score(each, judged) for each in (values, own)])
-    counts = judged.any(-1, keepdim=True).expand_as(means)
+    # A single score that is no number would stay in the sums for ever.
+    counts = judged.any(-1, keepdim=True).expand_as(means) & means.isfinite()
     return torch.where(counts, means, 0).sum((2, 3)), counts.sum((2, 3)).double()

@@ -52,13 +52,15 @@ def test_nothing_is_known_before_the_first_label_and_a_batch_without_any_changes
     assert told.dtype is torch.float32 and not told.isnan().any()
 
 
-def test_other_mentors_begin_anew():
-    standing, scores = Standing(), batch(0)
-    standing.after(batch(1))
-    fewer = Scores(scores.values[:2], scores.labelled)
-    torch.testing.assert_close(
-        standing.after(fewer).standing, Standing().after(fewer).standing, rtol=0, atol=0
-    )
+@pytest.mark.parametrize('broken', [float('nan'), float('inf')])
+def test_a_score_that_is_no_number_does_not_stay(broken):
+    standing, whole, some = Standing(), batch(1), batch(1)
+    some.values[0, 0] = broken
+    got = standing.after(some).standing
+    kept = [n for n in range(1, 4) if whole.labelled[n].any()]
+    own = [whole.values[0, n][whole.labelled[n]].mean() for n in kept]
+    torch.testing.assert_close(got[0, 0], torch.stack(own).mean())
+    torch.testing.assert_close(got[0, 1:], Standing().after(whole).standing[0, 1:])
 
 
 @pytest.mark.parametrize('ranking', ['score', 'ordinal'])

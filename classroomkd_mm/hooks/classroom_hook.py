@@ -64,6 +64,10 @@ def distiller_of(runner: Runner, hook: str) -> ClassroomDistiller:
     return model
 
 
+def _names(model: ClassroomDistiller) -> list[str]:
+    return [mentor.name for mentor in model.mentors]
+
+
 @HOOKS.register_module()
 class ClassroomHook(Closed, Hook):
     """Summarises each epoch's lessons; of training by iterations, each ``val_interval``'s.
@@ -124,7 +128,8 @@ class ClassroomHook(Closed, Hook):
             self._say_plan(runner, model, fixed)
             reseed_sampler(runner, self._kept.pop('sampler_seed', None))
         put_back_gradients(runner, self._kept.pop('gradients', {}))
-        model.standing.sums = self._kept.pop('standing', None)
+        names, sums = self._kept.pop('standing', (None, None))
+        model.standing.sums = sums if names == _names(model) else None  # others begin anew
         if not runner.iter:
             self._keep_aside(runner, Path(runner.work_dir) / FILE)
         elif self._truncate(Path(runner.work_dir) / FILE, runner.iter):
@@ -157,9 +162,9 @@ class ClassroomHook(Closed, Hook):
             kept.update(total=on_cpu(vars(self._total)))
         if self._fixed:
             kept.update(sampler_seed=getattr(sampler_of(runner.train_dataloader), 'seed', None))
-        standing = distiller_of(runner, type(self).__name__).standing.sums
-        if standing is not None:
-            kept.update(standing=standing.cpu())
+        model = distiller_of(runner, type(self).__name__)
+        if model.standing.sums is not None:
+            kept.update(standing=(_names(model), model.standing.sums.cpu()))
         if kept:
             checkpoint[KEPT] = kept
 

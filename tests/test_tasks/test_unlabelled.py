@@ -195,7 +195,7 @@ def pictures():
     DATASETS.module_dict.pop('Pictures')
 
 
-def started(pictures, work_dir, fixed=False, epochs=2, hooks=(), **cfg):
+def started(pictures, work_dir, fixed=False, epochs=2, hooks=(), others=(), **cfg):
     """A run whose third mentor knows some classes alone."""
     dataset = dict(type='classroomkd_mm.FixedViews', dataset=pictures, views=2)
     loader = dict(
@@ -209,7 +209,7 @@ def started(pictures, work_dir, fixed=False, epochs=2, hooks=(), **cfg):
                 model=dict(
                     type='classroomkd_mm.ClassroomDistiller',
                     student=network(),
-                    mentors=[*mentors(), some],
+                    mentors=others or [*mentors(), some],
                     knowledge_filter=dict(type='KnowledgeFilter'),
                 ),
                 work_dir=str(work_dir),
@@ -255,3 +255,12 @@ def test_a_resumed_run_knows_how_well_everybody_has_done(pictures, tmp_path):
     assert whole.standing.sums[1, 0, 0] > 6  # two epochs of six labelled pictures, less decay
     for name, value in whole.state_dict().items():
         assert torch.equal(halved.state_dict()[name], value), name
+
+
+def test_other_mentors_begin_anew(pictures, tmp_path):
+    """Also as many as before: they are not judged by what others have done."""
+    started(pictures, tmp_path / 'run', epochs=1)
+    alone = mentors()[0]
+    others = [dict(alone, name=name) for name in ('x', 'y', 'some')]
+    whole = started(pictures, tmp_path / 'run', resume=True, others=others).model
+    assert 1 < whole.standing.sums[1, 0, 0] < 6.1  # an epoch of six labelled pictures
