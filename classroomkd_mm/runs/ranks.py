@@ -1,5 +1,7 @@
 """The processes of one run: on GPUs as MMEngine starts them, and on CPUs, which it does not."""
 
+import atexit
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Optional, TypeVar
@@ -21,10 +23,11 @@ def ranks(cfg: Config) -> Iterator[None]:
     processes are joined here, by gloo, and the model's wrapper is told of no device. (SLURM's and
     MPI's launchers stay MMEngine's, and need GPUs.)
 
-    When all is done the ranks leave their group: threads of gloo that live on abort a process
-    that exits.
+    When all is done the ranks leave their group, and what held it is collected while the
+    interpreter still works: a thread of gloo that lives on aborts a process that exits.
     """
     if cfg.get('launcher') == 'pytorch' and not torch.cuda.is_available():
+        atexit.register(gc.collect)  # a runner is a circle, and it and its hooks hold groups
         distributed.init_process_group('gloo')
         unused = cfg.get('find_unused_parameters', False)
         stock = dict(broadcast_buffers=False, find_unused_parameters=unused)  # MMEngine's, too
