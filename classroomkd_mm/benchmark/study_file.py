@@ -47,12 +47,15 @@ def read_study(path: str) -> Study:
     """The study in a config file; each run has the options that all of them share.
 
     Raises:
-        ValueError: Where the file has no metric or no runs.
+        ValueError: Where the file has no metric or no runs, or a run no config.
     """
     cfg = Config.fromfile(config_file(path))
     if not cfg.get('metric') or not cfg.get('runs'):
         raise ValueError(f'{path}: a study has metric and runs; got {sorted(cfg)}')
     shared = cfg.get('options', {})
+    for name, run in cfg.runs.items():
+        if not isinstance(run, Mapping) or 'config' not in run:
+            raise ValueError(f'{path}: runs.{name} is dict(config=FILE, options={{...}}); got {run}')
     runs = {
         name: Run(run['config'], shared).changed(run.get('options', {}))
         for name, run in cfg.runs.items()

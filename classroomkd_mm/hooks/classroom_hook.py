@@ -37,6 +37,7 @@ from ..runs.compiled import compile_student
 from ..runs.faults import refuse_no_batches
 from ..runs.resume import STOPPED, on_cpu, pending_gradients, put_back_gradients
 from ..runs.seeds import interval_of, seed_iteration
+from ..runs.workers import reseed_workers
 from ..runs.views import (
     refuse_other_recipes,
     reseed_sampler,
@@ -127,6 +128,7 @@ class ClassroomHook(Closed, Hook):
         if fixed is not None:
             self._say_plan(runner, model, fixed)
             reseed_sampler(runner, self._kept.pop('sampler_seed', None))
+        reseed_workers(runner.train_dataloader)
         put_back_gradients(runner, self._kept.pop('gradients', {}))
         names, sums = self._kept.pop('standing', (None, None))
         model.standing.sums = sums if names == _names(model) else None  # others begin anew

@@ -17,7 +17,7 @@ from ..runs.ranks import Agreement
 from ..runs.resume import STOPPED, skip_batches, waits_for_update
 from ..runs.seeds import random_state
 from ..runs.whole_files import point_to, whole_checkpoints
-from ..runs.workers import spare_workers
+from ..runs.workers import reseed_workers, spare_workers
 
 FILE = f'{STOPPED}.pth'
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -53,6 +53,8 @@ class StopHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Listen from here on: until now there was nothing to lose."""
+        if isinstance(runner.train_dataloader, DataLoader):
+            reseed_workers(runner.train_dataloader)
         if threading.current_thread() is not threading.main_thread():
             return
         for each in SIGNALS:

@@ -3,6 +3,7 @@
 from .base import DistillLoss, Filter, Mentoring, Metainfo, Part, Scorer
 from .build import build_part, check_scores, rehearse
 from .filters import ConfidenceFilter, EntropyFilter, KnowledgeFilter, UniformFilter
+from .label_loss import LabelKLLoss
 from .losses import DISTDistillLoss, DKDDistillLoss, KLDistillLoss, MSEDistillLoss
 from .mentoring import AdaptiveMentoring, DTKDMentoring, FixedMentoring
 from .scorers import OKSScorer, PCKScorer, TrueClassScorer
@@ -19,6 +20,7 @@ __all__ = [
     'FixedMentoring',
     'KLDistillLoss',
     'KnowledgeFilter',
+    'LabelKLLoss',
     'MSEDistillLoss',
     'Mentoring',
     'Metainfo',

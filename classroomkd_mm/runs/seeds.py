@@ -51,8 +51,7 @@ def seed_epoch(runner: Runner) -> None:
     """Give an epoch random numbers of its own.
 
     MMEngine saves no random state: without this a resumed run would draw other augmentations and
-    dropout than one that was not interrupted. (Workers that start anew with each epoch are seeded
-    alike each time, by MMEngine.)
+    dropout than one that was not interrupted.
     """
     per_rank = runner.cfg.get('randomness', {}).get('diff_rank_seed', False)
     start = runner.epoch if interval_of(runner) is None else runner.iter

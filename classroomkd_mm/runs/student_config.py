@@ -10,6 +10,7 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from ..distiller import ClassroomDistiller
+from ..parts.label_loss import HEATMAP_MSE, LabelKLLoss
 from ..registry import HOOKS, MODELS
 
 STUDENT_FILE = 'student.py'
@@ -44,6 +45,7 @@ def student_config(cfg: Config) -> Config:
         plain.model = classroom.student
         if classroom.get('data_preprocessor') is not None:
             plain.model.setdefault('data_preprocessor', classroom.data_preprocessor)
+    _put_stock_losses(plain.model)
     hooks = [hook for hook in plain.get('custom_hooks') or [] if not _is_ours(hook)]
     plain.update(custom_hooks=hooks, load_from=None, resume=False)
     plain.pop('work_dir', None)
@@ -53,6 +55,20 @@ def student_config(cfg: Config) -> Config:
         plain.pop(key)
     plain.custom_imports = _imports(plain)
     return Config(plain.to_dict())
+
+
+def _put_stock_losses(value: Any) -> None:
+    """Put each head's own loss in LabelKLLoss's place."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            _put_stock_losses(each)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            kind = each.get('type') if isinstance(each, Mapping) else None
+            if getattr(kind, '__name__', str(kind)).split('.')[-1] == LabelKLLoss.__name__:
+                value[key] = each.get('task', HEATMAP_MSE)  # type: ignore[index]
+            else:
+                _put_stock_losses(each)
 
 
 def _imports(cfg: Config) -> Optional[dict[str, Any]]:

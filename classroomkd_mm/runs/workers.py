@@ -1,13 +1,16 @@
-"""Data workers that outlive a signal to all processes of a run."""
+"""Data workers that outlive a signal to all processes of a run, and do not repeat themselves."""
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Sequence
 from functools import partial
 from multiprocessing import parent_process
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
+import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 Init = Optional[Callable[[int], object]]
@@ -22,6 +25,27 @@ def spare_workers(loader: DataLoader[object], signals: Sequence[signal.Signals])
     """
     if hasattr(signal, 'sigwaitinfo'):
         loader.worker_init_fn = partial(_spare, loader.worker_init_fn, tuple(signals))
+
+
+def reseed_workers(loader: DataLoader[object]) -> None:
+    """Let workers that start anew with each pass over the data draw numbers of the pass's own.
+
+    MMEngine seeds them by the run's seed and their place, so that they would draw the same
+    augmentations in each pass, and those of a resumed run the first pass's. That one stays
+    MMEngine's. A sampler says which pass it is.
+    """
+    init = loader.worker_init_fn
+    if hasattr(loader.sampler, 'epoch') and getattr(init, 'func', None) is not _reseed:
+        loader.worker_init_fn = partial(_reseed, init, loader.sampler)
+
+
+def _reseed(init: Init, sampler: Any, worker: int) -> None:
+    if init is not None:
+        init(worker)
+    if sampler.epoch:
+        words = np.random.SeedSequence([torch.initial_seed(), sampler.epoch]).generate_state(1)
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(int(words[0]))
 
 
 def _spare(init: Init, signals: Sequence[signal.Signals], worker: int) -> None:

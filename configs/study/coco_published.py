@@ -18,8 +18,11 @@ _everybody = dict(
 _plain = dict(
     distill_loss__balance=None, distill_loss__conflict='keep', distill_loss__fade=False)
 _project = dict(distill_loss__balance=1.0, distill_loss__conflict='project')
+# The lesson's formula, with the labels for a mentor.
+_label = {'model.head.loss': dict(type='classroomkd_mm.LabelKLLoss', loss_weight=0.07, _delete_=True)}
 runs = dict(
     alone=dict(config='configs/pose/coco_published/plain.py'),
+    label=dict(config='configs/pose/coco_published/plain.py', options=_label),
     aver=_taught(**_everybody, **_plain, distill_loss__loss_weight=0.07),
     classroom=_taught(**_plain),
     project=_taught(**_project, distill_loss__fade=False),

@@ -16,8 +16,11 @@ def _taught(**parts):
 _everybody = dict(
     knowledge_filter=dict(_delete_=True, type='UniformFilter'),
     mentoring=dict(_delete_=True, type='FixedMentoring', tau=1.0))
+# The lesson's formula, with the labels for a mentor.
+_label = {'model.head.loss': dict(type='classroomkd_mm.LabelKLLoss', loss_weight=0.07, _delete_=True)}
 runs = dict(
     alone=dict(config='configs/pose/lspet_published/plain.py'),
+    label=dict(config='configs/pose/lspet_published/plain.py', options=_label),
     aver=_taught(**_everybody, distill_loss__loss_weight=0.07),
     classroom=_taught(),
     classroom_tenth=_taught(distill_loss__loss_weight=0.003),

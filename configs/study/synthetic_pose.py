@@ -8,8 +8,12 @@ _large = dict(name='large', config='configs/demo/mentor_large.py',
 _aver = 'configs/demo/aver.py'
 options = {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6, 'param_scheduler.1.T_max': 6,
            'train_dataloader.num_workers': 1}
+_loss = dict(type='classroomkd_mm.LabelKLLoss', _delete_=True)  # the lesson's formula, with the labels for a mentor
 runs = dict(
     alone=dict(config='configs/demo/alone.py'),
+    label=dict(config='configs/demo/alone.py', options={'model.head.loss': _loss}),
+    label_aver=dict(config=_aver, options={'model.student.head.loss': _loss}),
+    label_classroom=dict(config=_classroom, options={'model.student.head.loss': _loss}),
     kd_best=dict(config=_aver, options={'model.mentors': [_large]}),
     aver=dict(config=_aver),
     classroom=dict(config=_classroom),

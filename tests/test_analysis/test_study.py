@@ -130,6 +130,10 @@ def test_a_study_that_is_none_is_refused(tmp_path):
     file.write_text("metric = 'coco/AP'\n")
     with pytest.raises(IN_WORDS, match=r"none.py: a study has metric and runs; got \['metric'\]"):
         study.main([str(file)])
+    for run in ("'some.py'", 'dict(options=dict(a=1))'):
+        file.write_text(f"metric = 'coco/AP'\nruns = dict(alone={run})\n")
+        with pytest.raises(IN_WORDS, match=r'none.py: runs.alone is dict\(config=FILE, options='):
+            study.main([str(file)])
     with pytest.raises(IN_WORDS, match='nowhere.py'):
         study.main([str(tmp_path / 'nowhere.py')])
 
