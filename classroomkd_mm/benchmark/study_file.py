@@ -55,7 +55,8 @@ def read_study(path: str) -> Study:
     shared = cfg.get('options', {})
     for name, run in cfg.runs.items():
         if not isinstance(run, Mapping) or 'config' not in run:
-            raise ValueError(f'{path}: runs.{name} is dict(config=FILE, options={{...}}); got {run}')
+            known = 'dict(config=FILE, options={...})'
+            raise ValueError(f'{path}: runs.{name} is {known}; got {run}')
     runs = {
         name: Run(run['config'], shared).changed(run.get('options', {}))
         for name, run in cfg.runs.items()

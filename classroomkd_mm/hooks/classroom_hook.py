@@ -37,7 +37,6 @@ from ..runs.compiled import compile_student
 from ..runs.faults import refuse_no_batches
 from ..runs.resume import STOPPED, on_cpu, pending_gradients, put_back_gradients
 from ..runs.seeds import interval_of, seed_iteration
-from ..runs.workers import reseed_workers
 from ..runs.views import (
     refuse_other_recipes,
     reseed_sampler,
@@ -45,6 +44,7 @@ from ..runs.views import (
     take_views,
     with_view_sampler,
 )
+from ..runs.workers import reseed_workers
 
 FILE = 'classroom.jsonl'
 KEPT = 'classroom'  # in a checkpoint, beside the student
