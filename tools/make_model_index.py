@@ -22,6 +22,7 @@ FOLDERS = {
     'pose/lspet': 'LSPet',
     'pose/lspet_published': 'LSPet',
     'pose/mpii': 'MPII',
+    'pose/synthetic_rtmpose': 'people that are drawn',
     'cls/cifar100': 'CIFAR-100',
     'cls/cifar100_few': 'CIFAR-100',
     'cls/fashion_mnist': 'Fashion-MNIST',

@@ -10,7 +10,7 @@ from ..functional import kl_distill
 from ..kinds import Closed, check_kinds, refuse_negative
 from ..registry import MODELS
 
-HEATMAP_MSE = dict(type='KeypointMSELoss', use_target_weight=True)
+HEATMAP_MSE = dict(type='mmpose.KeypointMSELoss', use_target_weight=True)
 
 
 @MODELS.register_module()

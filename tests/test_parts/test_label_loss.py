@@ -51,7 +51,7 @@ def test_a_classroom_of_a_student_with_it_trains_and_leaves_a_stock_student(demo
     cfg.model.student.head.loss = dict(type='classroomkd_mm.LabelKLLoss', loss_weight=0.2)
     runner = train(cfg)
     own = Config.fromfile(f'{cfg.work_dir}/student.py')
-    assert own.model.head.loss == dict(type='KeypointMSELoss', use_target_weight=True)
+    assert own.model.head.loss == dict(type='mmpose.KeypointMSELoss', use_target_weight=True)
     assert own.custom_imports is None or 'classroomkd_mm' not in own.custom_imports['imports']
     stock = MODELS.build(own.model)
     stock.load_state_dict(runner.model.student.state_dict())
