@@ -318,7 +318,8 @@ class ClassroomDistiller(StudentInPlace):
         self.members = tuple(joined(member, self, metainfo, arrives) for member in self.members)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ClassroomDistiller:
-        self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)
+        if self.members:  # a copy has none, and stays one
+            self.members = tuple((mentor.moved(fn), b.moved(fn)) for mentor, b in self.members)
         return super()._apply(fn, recurse)
 
 

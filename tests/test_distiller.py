@@ -2,12 +2,17 @@
 
 import copy
 import json
+import logging
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from fresh import ranks
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmpose.models import TopdownPoseEstimator
+from mmpose.registry import MODELS as POSE_MODELS
 from mmpose.testing import get_packed_inputs
 
 from classroomkd_mm.mentors.checkpoint import CAN_ALLOW
@@ -455,6 +460,8 @@ def test_a_copy_holds_the_student_alone_and_moves_nobody_elses_mentors(build):
         assert type(copied) is type(model) and copied.mentors == ()
         inputs = torch.rand(2, 3, 64, 48)
         torch.testing.assert_close(copied.eval()(inputs), model.eval()(inputs), rtol=0, atol=0)
+        copied.to('cpu')
+        copied.load_state_dict({}, strict=False)  # as the student does: it is a copy still
         copied.to('meta')
         with pytest.raises(RuntimeError, match='a copy of a classroom, which holds no mentors'):
             copied(inputs, [], mode='loss')
@@ -695,3 +702,22 @@ def test_the_same_weights_given_twice_are_one_network_and_asked_once(build, demo
     assert losses['classroom/first/score'] == losses['classroom/second/score']
     random = [dict(mentor, checkpoint=None) for mentor in mentors]
     assert len({id(mentor.network) for mentor in build(mentors=random).mentors}) == 3
+
+
+@POSE_MODELS.register_module()
+class AddsALoss(TopdownPoseEstimator):
+    """As users add one."""
+
+    def loss(self, inputs, data_samples):
+        return dict(super().loss(inputs, data_samples), loss_more=self.head.final_layer.bias.sum())
+
+
+def test_a_student_with_a_loss_of_its_own_is_warned_of(build, demo_config, caplog):
+    student = demo_config('classroom').model.student.to_dict()
+    logger = logging.getLogger('classroomkd_mm.test')
+    with mock.patch.object(MMLogger, 'get_current_instance', return_value=logger):
+        build()
+        assert 'computes its loss itself' not in caplog.text
+        build(student=dict(student, type='AddsALoss'))
+    assert 'student=AddsALoss computes its loss itself' in caplog.text
+    assert "what AddsALoss adds is not trained; move it into the head's loss" in caplog.text

@@ -10,7 +10,7 @@ from .configs import choices
 from .dumped import differences, figures_of, read_dumped
 from .jobs import DONE, Job
 from .record import METRICS, RUN, write
-from .runs import evaluations
+from .runs import best_of, evaluations
 
 SCALARS = 'vis_data/scalars.json'
 
@@ -108,4 +108,4 @@ def _figures(folder: Path, theirs: Mapping[str, object], job: Job) -> dict[str, 
         raise ValueError(
             f'{folder} has no {job.metric} of its last epoch, {last}; its last is of {at}'
         )
-    return found[-1] if job.checkpoint == 'last' else max(found, key=lambda one: one[job.metric])
+    return dict(found[-1] if job.checkpoint == 'last' else best_of(found, job.metric))

@@ -12,6 +12,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..hooks.mentor_eval_hook import better
 from ..runs import is_classroom, with_mentor_folder
 from ..shipped import config_file
 from .dumped import normal, parse_dumped, read_dumped, without
@@ -81,7 +82,7 @@ def best_config(run: Run, seed: int, metric: str) -> Config:
     max_epochs(cfg, run)
     hook = cfg.setdefault('default_hooks', {}).setdefault('checkpoint', {})
     hook.setdefault('type', 'CheckpointHook')
-    hook.update(save_best=metric, rule='greater')
+    hook.update(save_best=metric, rule='less' if better(metric) == 'smaller' else 'greater')
     return cfg
 
 

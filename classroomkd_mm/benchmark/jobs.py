@@ -106,6 +106,12 @@ class Job:
         return {name: name if self.stand_in is None else str(self.weights) for name in names}
 
     @property
+    def last_epoch(self) -> int | None:
+        """The epoch of the checkpoint that others wait for; None for a cell."""
+        epoch = EPOCH.search(str(self.weights))
+        return epoch and int(epoch[1])
+
+    @property
     def warm(self) -> bool:
         """Whether its processes are forked: a rehearsal's, which imports for longer than it trains.
 

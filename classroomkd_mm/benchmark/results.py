@@ -13,7 +13,7 @@ from .configs import choices, is_written
 from .dumped import differences, figures_of, read_dumped
 from .jobs import BROKEN, DONE, Job
 from .record import FAILED, METRICS, RUN, read
-from .runs import evaluations
+from .runs import best_of, evaluations
 from .spec import Benchmark
 
 NO_COMMIT = 'no known commit'
@@ -87,7 +87,7 @@ def gather(bench: Benchmark, jobs: Mapping[str, Job]) -> Results:
     for name, job in jobs.items():
         if job.makes:
             found = evaluations(job.folder, bench.metric)
-            if found and job.state() == DONE:
+            if found and job.state() == DONE and found[-1].get('step') == job.last_epoch:
                 mentors[name.removeprefix('mentor ')] = found[-1][bench.metric]
             continue
         why = missing_because(job)
@@ -153,10 +153,11 @@ def reckoned(job: Job) -> float | None:
     if job.quoted == 'best, test':
         value = read(job.folder / 'best.json').get(job.metric)
         return None if value is None else float(str(value))
-    found = [one[job.metric] for one in evaluations(job.folder, job.metric)]
+    found = evaluations(job.folder, job.metric)
     if not found:
         return None
-    return max(found) if job.checkpoint == 'best' else found[-1]
+    quoted = best_of(found, job.metric) if job.checkpoint == 'best' else found[-1]
+    return quoted[job.metric]
 
 
 def untrue(jobs: Mapping[str, Job]) -> list[str]:

@@ -19,12 +19,17 @@ from typing import Union
 
 from mmengine.config import Config
 
+from ..hooks.mentor_eval_hook import better
 from ..shipped import tool
 from .configs import as_text, is_written
 from .record import METRICS, begin, ended, write
 from .warm import Warm
 
+SCALARS = '*/vis_data/scalars.json'
+TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a record with one of these is no evaluation's
+CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 TOLD = 'error: '  # as the command line begins it
+CHECKPOINTS = ('epoch_*.pth', 'best_*.pth', 'stopped.pth')
 TAIL = 2000  # characters of a failed run's log that its error repeats
 
 
@@ -110,19 +115,22 @@ def complete(
     if not (folder / METRICS).is_file():
         with only_process(folder) as lock:
             started = time.time()
-            if _unevaluated(cfg, folder, metric):
-                shutil.rmtree(folder)  # killed between its last checkpoint and its evaluation
+            how = replace(how or How(), lock=lock)
+            left = _unevaluated(cfg, folder, metric)
+            if left and quoted != 'last':  # whether it would be the best nobody has seen
+                shutil.rmtree(folder)
+                left = None
             folder.mkdir(parents=True, exist_ok=True)
             config.write_text(as_text(cfg))
             begin(folder, facts or {})
-            how = replace(how or How(), lock=lock)
-            train(config, folder, how)
+            _evaluate(cfg, folder, left, how) if left else train(config, folder, how)
             figures = evaluation(folder, metric, quoted, how)
             write(folder / METRICS, figures)
             ended(folder, started)
         # A run can be repeated by its seed: checkpoints are kept where that is asked for.
-        for path in [] if keep else [*folder.glob('epoch_*.pth'), *folder.glob('best_*.pth')]:
-            path.unlink()
+        for name in () if keep else CHECKPOINTS:
+            for path in folder.glob(name):
+                path.unlink()
     return float(json.loads((folder / METRICS).read_text())[metric])
 
 
@@ -136,11 +144,32 @@ def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
         raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
 
 
-def _unevaluated(cfg: Config, folder: Path, metric: str) -> bool:
-    """Whether a run has its last checkpoint, and died before the evaluation that belongs to it."""
+def _unevaluated(cfg: Config, folder: Path, metric: str) -> Path | None:
+    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it."""
     last = int(cfg.train_cfg.max_epochs)
-    there = (folder / f'epoch_{last}.pth').is_file()
-    return there and not [one for one in evaluations(folder, metric) if one.get('step') == last]
+    path = folder / f'epoch_{last}.pth'
+    found = [one for one in evaluations(folder, metric) if one.get('step') == last]
+    return path if path.is_file() and not found else None
+
+
+def _evaluate(cfg: Config, folder: Path, checkpoint: Path, how: How) -> None:
+    """Do a run's own evaluation of its last checkpoint; its record stands as the run's would."""
+    cfg = Config(cfg.to_dict())
+    # update() would merge them with the test split's.
+    cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+    place = folder / 'evaluated'  # behind the starts, which are called by their time
+    (place / 'vis_data').mkdir(parents=True, exist_ok=True)
+    (place / 'config.py').write_text(as_text(cfg))
+    test(place / 'config.py', checkpoint, place / 'metrics.json', how)
+    figures = json.loads((place / 'metrics.json').read_text())
+    record = dict(figures, step=int(cfg.train_cfg.max_epochs))
+    (place / 'vis_data/scalars.json').write_text(json.dumps(record) + '\n')
+
+
+def best_of(records: Sequence[Mapping[str, float]], metric: str) -> Mapping[str, float]:
+    """The best record by a metric: the smallest of an error (NME, EPE), else the largest."""
+    best = min if better(metric) == 'smaller' else max
+    return best(records, key=lambda record: record[metric])
 
 
 def evaluation(
@@ -157,8 +186,7 @@ def evaluation(
     """
     if quoted != 'best, test':
         last = last_evaluation(folder, metric)
-        every = evaluations(folder, metric)
-        return last if quoted == 'last' else max(every, key=lambda record: record[metric])
+        return dict(last if quoted == 'last' else best_of(evaluations(folder, metric), metric))
     best = sorted(folder.glob('best_*.pth'), key=os.path.getmtime)
     if not best:
         raise ValueError(f'{folder} has no best_*.pth: the run kept no best checkpoint')
@@ -172,12 +200,25 @@ def evaluation(
 
 def evaluations(folder: Path, metric: str) -> list[dict[str, float]]:
     """All records with the metric in MMEngine's scalars files, oldest first."""
-    lines = [
-        line
-        for path in sorted(folder.glob('*/vis_data/scalars.json'))
-        for line in path.read_text().splitlines()
-    ]
-    return [record for record in map(_record, lines) if metric in record]
+    return [record for record in records(folder) if metric in record]
+
+
+def evaluated(record: Mapping[str, float]) -> dict[str, float]:
+    """The figures of a record that is of an evaluation; none of one that is of training."""
+    if TRAINING & set(record):
+        return {}
+    return {
+        key: float(value)
+        for key, value in record.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        if key not in CLOCKS and not key.startswith('classroom')
+    }
+
+
+def records(folder: Path) -> list[dict[str, float]]:
+    """All records of MMEngine's scalars files: a folder for each start, which sort by time."""
+    files = sorted(folder.glob(SCALARS))
+    return [_record(line) for path in files for line in path.read_text().splitlines()]
 
 
 def _record(line: str) -> dict[str, float]:

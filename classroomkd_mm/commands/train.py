@@ -88,8 +88,20 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.resume and args.resume != 'auto':
         cfg.update(resume=True, load_from=args.resume)
     elif args.resume and find_latest_checkpoint(cfg.work_dir):
-        cfg.update(resume=True, load_from=None)  # until there is one, load_from holds
+        # Until there is one, load_from holds.
+        cfg.update(resume=True, load_from=_of_moved(Path(cfg.work_dir)))
     return with_mentor_folder(with_view_sampler(with_classroom_hook(cfg)))
+
+
+def _of_moved(folder: Path) -> Optional[str]:
+    """The checkpoint to resume from in a work dir that was moved or copied; None in others.
+
+    ``last_checkpoint`` names it by the path that it had.
+    """
+    named = Path(find_latest_checkpoint(str(folder)))
+    own = folder / named.name
+    moved = own.is_file() and not (named.is_file() and named.samefile(own))
+    return str(own) if moved else None
 
 
 def _use_amp(cfg: Config) -> None:

@@ -34,7 +34,7 @@ from ..analysis.check import positive
 from ..analysis.tables import markdown, text
 from ..compat import PROVIDED
 from . import cost, graph, picture, stock
-from .facts import Facts, dataset_of, facts_of
+from .facts import Facts, arrival, dataset_of, facts_of
 from .metafile import index, metafile
 from .source import Source, read_source
 
@@ -115,7 +115,7 @@ def write_stock(source: Source, student: torch.nn.Module, facts: Facts, out: Pat
         ValueError: Where they predict something else there.
     """
     source.cfg.dump(str(out / 'student.py'))
-    torch.save(dict(state_dict=student.state_dict(), meta={}), out / 'student.pth')
+    torch.save(dict(state_dict=student.state_dict(), meta=source.meta), out / 'student.pth')
     needs = needs_more(source)
     if needs:
         return f'written; not tried without {needs}, which the model is made of'
@@ -221,10 +221,11 @@ def _read(files: Sequence[str], facts: Facts) -> list[np.ndarray]:
 
 
 def _of_test_split(cfg: Config) -> list[np.ndarray]:
-    """The first pictures of the test split, as its pipeline cuts them."""
+    """The first pictures of the test split, as its pipeline cuts them, BGR."""
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmpose'):
         dataset = DATASETS.build(dict(dataset_of(cfg)))
     step = max(1, len(dataset) // SHOWN)
     inputs = [dataset[i]['inputs'] for i in range(0, len(dataset), step)][:SHOWN]
     crops = [each.numpy().transpose(1, 2, 0) for each in inputs]
+    crops = [each[..., ::-1] if arrival(cfg) == 'RGB' else each for each in crops]
     return [np.repeat(each, 3, axis=-1) if each.shape[-1] == 1 else each for each in crops]

@@ -14,6 +14,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 from torch import Tensor, nn
 
+from ..datasets.colours import colour_order
+
 INPUT = 'input'
 SIDES = {'CIFAR10': 32, 'CIFAR100': 32, 'MNIST': 28, 'FashionMNIST': 28}
 # mmdeploy's own config for a graph like ours, by what it gives and the runtime; {size} is HxW.
@@ -58,7 +60,7 @@ def facts_of(cfg: Config, network: nn.Module, size: tuple[int, int] | None = Non
         input=dict(name=INPUT, layout='NCHW', dtype='float32', shape=['batch', *shape]),
         outputs=NAMES[kind],
         meaning=MEANING[kind],
-        normalisation=dict(in_graph=False, mean=mean, std=std, channels=_order(network)),
+        normalisation=dict(in_graph=False, mean=mean, std=std, channels=_order(cfg, network)),
         codec=_plain(head.get('decoder')),
         **_labels(cfg),
         mmdeploy=mmdeploy_configs(kind, (width, height)),
@@ -136,12 +138,18 @@ def _normalisation(network: nn.Module) -> tuple[list[float], list[float], int]:
     return values[0], values[1], len(values[0])
 
 
-def _order(network: nn.Module) -> str:
-    """The order of the graph's channels; pictures are read as BGR."""
+def arrival(cfg: Config) -> str:
+    """The order in which the test split's colours leave its pipeline; files are read as BGR."""
+    return (colour_order(dataset_of(cfg)) or 'bgr').upper()
+
+
+def _order(cfg: Config, network: nn.Module) -> str:
+    """The order of the graph's channels."""
     preprocessor = getattr(network, 'data_preprocessor', None)
     swaps = getattr(preprocessor, 'to_rgb', getattr(preprocessor, '_channel_conversion', False))
-    channels = _normalisation(network)[2]
-    return 'grey' if channels == 1 else 'RGB' if swaps else 'BGR'
+    if _normalisation(network)[2] == 1:
+        return 'grey'
+    return arrival(cfg)[::-1] if swaps else arrival(cfg)
 
 
 def _labels(cfg: Config) -> Facts:

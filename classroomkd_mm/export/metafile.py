@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..benchmark.runs import evaluated, records
 from .facts import dataset_of
 from .source import Source
 
@@ -24,7 +24,6 @@ DATA = dict(
     Coco='COCO', CocoWholeBody='COCO-WholeBody', Mpii='MPII', ImageNet='ImageNet-1k',
     CIFAR10='CIFAR-10', CIFAR100='CIFAR-100',
 )  # fmt: skip
-NO_METRICS = ('train/', 'val/', 'classroom/')
 TASKS = dict(mmpose='Body 2D Keypoint', mmpretrain='Image Classification')
 
 
@@ -71,15 +70,8 @@ def index(metafile_: str) -> str:
 def last_metrics(folder: Path) -> dict[str, float]:
     """The metrics of a run's last evaluation, without their prefixes; none where it had none."""
     last: dict[str, float] = {}
-    # A resumed run has a folder for each start; they sort by time.
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            found = {
-                key.split('/')[-1]: float(value)
-                for key, value in record.items()
-                # COCO's figures are -1 where there is nobody of that size.
-                if '/' in key and not key.startswith(NO_METRICS) and value >= 0
-            }
-            last = found if found and 'loss' not in record else last
+    for record in records(folder):
+        # COCO's figures are -1 where there is nobody of that size.
+        figures = {key.split('/')[-1]: v for key, v in evaluated(record).items() if v >= 0}
+        last = figures or last
     return last

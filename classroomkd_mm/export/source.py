@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..mentors import MentorSettings
-from ..mentors.checkpoint import load_matching, read_state_dict
+from ..mentors.checkpoint import load_matching, read_checkpoint, read_state_dict
 from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
 
 ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
@@ -26,6 +26,8 @@ class Source:
         cfg: The student's config, for the stock library.
         checkpoint: The file of its weights.
         weights: These, by name.
+        meta: What MMPose and MMPretrain read beside them: the data set's names. A data set of
+            :class:`FixedViews` is one that they could not find themselves.
         mentors: The entries of the run's mentors; none where it was no classroom.
     """
 
@@ -33,6 +35,7 @@ class Source:
     cfg: Config
     checkpoint: Path
     weights: Mapping[str, Tensor]
+    meta: Mapping[str, Any]
     mentors: Sequence[Mapping[str, Any]]
 
     def student(self) -> nn.Module:
@@ -77,7 +80,15 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
     mentors = (run.get('model') or {}).get('mentors') or ()
-    return Source(folder, cfg, path, read_state_dict(path, 'checkpoint', trusted), mentors)
+    weights = read_state_dict(path, 'checkpoint', trusted)
+    return Source(folder, cfg, path, weights, _names(path, trusted), mentors)
+
+
+def _names(path: Path, trusted: bool) -> Mapping[str, Any]:
+    content = read_checkpoint(path, 'checkpoint', trusted)
+    meta = content.get('meta') if isinstance(content, Mapping) else None
+    found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    return dict(dataset_meta=found) if found else {}
 
 
 def _run_config(folder: Path) -> Config:

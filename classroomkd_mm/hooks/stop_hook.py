@@ -8,8 +8,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Optional, Union
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
 from torch.utils.data import DataLoader
 
 from ..registry import HOOKS
@@ -104,6 +105,12 @@ class StopHook(Hook):
         """Take where a run stopped within an epoch."""
         if runner._resume:
             self._left = checkpoint.get(STOPPED)
+
+    def after_train(self, runner: Runner) -> None:
+        """Remove what the run left when it stopped, once it has a later checkpoint."""
+        last = find_latest_checkpoint(runner.work_dir)
+        if is_main_process() and last and Path(last).name != FILE:
+            Path(runner.work_dir, FILE).unlink(missing_ok=True)
 
     def _stop(self, runner: Runner, told: signal.Signals) -> None:
         done = runner.iter + 1

@@ -111,6 +111,8 @@ class PCKScorer(Scorer[PoseTruth]):
             ValueError: Where the data set lacks what the norm needs.
         """
         norm = getattr(self, f'_{self.norm}_length')(truth, metainfo)
+        if truth.bbox is not None:  # of length 0 all would be wrong, and the sample lost
+            norm = torch.where(norm > 0, norm, truth.bbox.amax(-1))
         return Scores(keypoint_pck(guesses, truth.keypoints, norm, self.thr), truth.labelled)
 
     @staticmethod

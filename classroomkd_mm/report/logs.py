@@ -11,11 +11,9 @@ from statistics import mean, median
 from typing import Any
 
 from ..benchmark.dumped import figures_of, read_dumped
+from ..benchmark.runs import SCALARS, TRAINING, evaluated
 
 LESSONS = 'classroom.jsonl'
-SCALARS = '*/vis_data/scalars.json'
-TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a line with one of these is no evaluation's
-CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 Points = dict[float, float]  # a value by its step
 Line = Mapping[str, Any]
 
@@ -132,12 +130,8 @@ def _records(path: Path, strict: bool) -> Iterator[dict[str, Any]]:
 def _evaluations(scalars: list[dict[str, Any]]) -> dict[str, Points]:
     found: dict[str, Points] = {}
     for record in scalars:
-        if TRAINING & set(record) or 'step' not in record:
-            continue
-        for key, value in record.items():
-            plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if plain and key not in CLOCKS and not key.startswith('classroom'):
-                found.setdefault(key, {})[record['step']] = float(value)
+        for key, value in evaluated(record).items() if 'step' in record else ():
+            found.setdefault(key, {})[record['step']] = value
     return found
 
 

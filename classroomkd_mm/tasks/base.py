@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Union
 import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from ..parts import DistillLoss, Filter, Metainfo, Scorer
@@ -21,6 +22,25 @@ Samples = Sequence[Any]  # of the library's own class: PoseDataSample, DataSampl
 Truth = TypeVar('Truth')
 # What a bridge asks of a network, in values that JSON keeps: a memory is read without the network.
 Portrait = Mapping[str, Any]
+
+
+def warn_of_own_loss(student: nn.Module, library: str) -> None:
+    """Warn where a student's class computes its loss itself.
+
+    A lesson takes the model's ``loss`` apart: it needs what the head gives before the head's loss.
+
+    Args:
+        student: It.
+        library: Whose classes do what the lesson does in their place.
+    """
+    stock = getattr(student, 'stock_class', type(student))  # of a classroom, the student's own
+    owner = next(kind for kind in stock.__mro__ if 'loss' in vars(kind))
+    if owner.__module__.split('.')[0] != library:
+        MMLogger.get_current_instance().warning(
+            f'student={stock.__name__} computes its loss itself ({owner.__module__}), and a lesson '
+            f"calls backbone, neck, head and the head's loss in its place: what {owner.__name__} "
+            "adds is not trained; move it into the head's loss"
+        )
 
 
 @dataclass(frozen=True, eq=False)

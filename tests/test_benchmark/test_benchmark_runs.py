@@ -18,11 +18,14 @@ import pytest
 from classroomkd_mm.benchmark import runs
 from classroomkd_mm.benchmark.cluster import Task, arrays, in_queue, outcome_of, run_submitit
 from classroomkd_mm.benchmark.command import main
+from classroomkd_mm.benchmark.configs import best_config
 from classroomkd_mm.benchmark.dumped import figures_of
 from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Outcome, Place, benchmark_jobs, execute
 from classroomkd_mm.benchmark.local import run_local, slots_for
+from classroomkd_mm.benchmark.results import gather
 from classroomkd_mm.benchmark.spec import read_benchmark
 from classroomkd_mm.benchmark.standin import StandIn
+from classroomkd_mm.benchmark.study_file import Run
 
 ROOT = Path(__file__).parents[2]
 KD = 'kd, small, seed 0'
@@ -141,7 +144,7 @@ def test_a_mentor_may_be_an_earlier_epoch_of_a_run_that_keeps_it(toy, capsys):
     moved = rehearsed['kd, small, seed 0'].moved
     assert moved == {'work_dirs/big/epoch_1.pth': str(toy.root / 'mentors/big/epoch_2.pth')}
     assert main(['run', name, '--work-dir', 'w', '--dry']) == 0
-    toy.config('big.py', "default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))\n")
+    toy.config('big.py', 'default_hooks = dict(checkpoint=dict(max_keep_ckpts=1))\n')
     assert main(['run', name, '--work-dir', 'w', '--dry']) == 1
     said = 'mentor big: work_dirs/big/epoch_1.pth is asked for, and big.py does not keep it: set'
     assert said in capsys.readouterr().out
@@ -455,3 +458,42 @@ def test_a_rehearsal_trains_one_seed_of_each_shape(toy, capsys):
     assert set(jobs[KD].moved.values()) == {f'{toy.root}/mentors/{x}/epoch_2.pth' for x in 'ac'}
     assert main(['run', name, '--stand-in', '--seeds', '1']) == 1
     assert "--seeds: there is no '1', choose from 0" in capsys.readouterr().out
+
+
+def test_a_run_that_died_in_its_last_evaluation_is_evaluated_and_not_trained_again(
+    demo_config, tmp_path, monkeypatch
+):
+    """By the real tools: the figure and the log are those of the run that was not ended."""
+    cfg, folder = demo_config('alone'), tmp_path / 'w/seed_0'
+    cfg.train_cfg.val_interval = 1
+    cfg.val_evaluator = dict(type='PCKAccuracy', thr=0.5)
+    whole = runs.complete(cfg, folder, 'PCK', keep=True)
+    (log,) = folder.glob('2*/vis_data/scalars.json')
+    kept = [line for line in log.read_text().splitlines() if 'PCK' not in line]
+    log.write_text('\n'.join(kept) + '\n')
+    (folder / 'metrics.json').unlink()
+    monkeypatch.setattr(runs, 'train', None)  # which would take the hours again
+    assert runs.complete(cfg, folder, 'PCK') == whole > 0
+    (record,) = runs.evaluations(folder, 'PCK')
+    assert record['step'] == cfg.train_cfg.max_epochs and record['PCK'] == whole
+    assert not list(folder.glob('*.pth'))
+
+
+def test_of_an_error_the_smallest_is_the_best():
+    records = [{'NME': value, 'AUC': value} for value in (0.09, 0.05, 0.06)]
+    assert runs.best_of(records, 'NME')['NME'] == 0.05
+    assert runs.best_of(records, 'AUC')['AUC'] == 0.09
+    cfg = best_config(Run(str(ROOT / 'configs/demo/alone.py')), 0, 'NME')
+    assert cfg.default_hooks.checkpoint.rule == 'less'
+
+
+def test_a_mentor_whose_last_epoch_was_not_evaluated_has_no_figure(toy):
+    """Killed in that evaluation it has its weights, and an earlier epoch's figure."""
+    name = toy.file()
+    assert main(['run', name, '--work-dir', 'w']) == 0
+    bench = read_benchmark(name)
+    jobs = benchmark_jobs(bench, Place(toy.root))
+    assert gather(bench, jobs).mentors == dict(big=32.5)
+    log = Path('work_dirs/big/20260101/vis_data/scalars.json')
+    log.write_text(log.read_text().splitlines()[0] + '\n')
+    assert gather(bench, jobs).mentors == {}

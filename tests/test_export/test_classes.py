@@ -30,7 +30,7 @@ STOCK = dict(
 )
 def test_a_classifier_gives_probabilities(model, said, tmp_path, capsys):
     pytest.importorskip('onnxruntime')
-    preprocessor = dict(num_classes=5, mean=[125.3] * 3, std=[62.9] * 3, to_rgb=True)
+    preprocessor = dict(num_classes=5, mean=[125.3] * 3, std=[62.9] * 3, to_rgb=False)
     cfg = Config(dict(default_scope=SCOPE, model=model, data_preprocessor=preprocessor))
     cfg.test_dataloader = dict(dataset=dict(type='CIFAR100', pipeline=[]))
     cfg.dump(str(tmp_path / 'plain.py'))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -154,8 +155,10 @@ def test_a_work_dir_that_lacks_something_is_told(work_dir, tmp_path):
     (folder / 'last_checkpoint').unlink()
     with pytest.raises(FileNotFoundError, match='holds no checkpoint: give --checkpoint FILE'):
         read_source(folder)
-    torch.save(dict(state_dict={'head.x': torch.ones(1)}), folder / 'best_coco_AP_epoch_1.pth')
+    kept = dict(state_dict={'head.x': torch.ones(1)}, meta=dict(dataset_meta=dict(name='mpii')))
+    torch.save(kept, folder / 'best_coco_AP_epoch_1.pth')
     source = read_source(folder)
+    assert source.meta == kept['meta']  # MMPose would take COCO's names without it
     assert source.checkpoint.name == 'best_coco_AP_epoch_1.pth'
     with pytest.raises(ValueError, match='best_coco_AP_epoch_1'):
         source.student()
@@ -191,4 +194,42 @@ def test_the_calls_take_turns():
     turns = []
     spent = cost.milliseconds({name: lambda name=name: turns.append(name) for name in 'ab'}, 2)
     assert turns == ['a', 'b'] * (cost.WARM_UP + 2) and set(spent) == {'a', 'b'}
+
+
+LESSONS = '{"classroom_epoch/a/active": 0.4, "classroom_epoch/a/rank": 1.1, "step": 9}'
+
+
+@pytest.mark.parametrize(
+    'lines, want',
+    [
+        (['{"PCK": 93.2, "step": 2, "data_time": 0.1}', LESSONS], dict(PCK=93.2)),
+        (
+            ['{"coco/AP": 0.4, "coco/AP (L)": -1.0, "step": 4}', '{"coco/AP": 0.5, "step": 8}']
+            + [LESSONS, '{"loss": 0.1, "taught": 0.3, "step": 40}', '{"lr": 0.1, "ste'],
+            dict(AP=0.5),
+        ),
+        ([LESSONS], {}),
+    ],
+)
+def test_metrics_are_the_last_evaluations_and_nothing_elses(tmp_path, lines, want):
+    (tmp_path / 'a/vis_data').mkdir(parents=True)
+    (tmp_path / 'a/vis_data/scalars.json').write_text('\n'.join(lines))
+    assert metafile.last_metrics(tmp_path) == want
     assert metafile.last_metrics(Path('/nowhere')) == {}
+
+
+@pytest.mark.parametrize(
+    'kind, pipeline, to_rgb, want',
+    [
+        ('CIFAR100', [], False, 'RGB'),  # its pictures are arrays, RGB
+        ('CIFAR100', [], True, 'BGR'),
+        ('ImageNet', [dict(type='LoadImageFromFile')], True, 'RGB'),
+        ('ImageNet', [dict(type='LoadImageFromFile')], False, 'BGR'),
+    ],
+)
+def test_the_order_of_the_channels_is_of_what_arrives_and_what_is_exchanged(
+    kind, pipeline, to_rgb, want
+):
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type=kind, pipeline=pipeline))))
+    preprocessor = SimpleNamespace(mean=torch.ones(3), std=torch.ones(3), to_rgb=to_rgb)
+    assert facts._order(cfg, SimpleNamespace(data_preprocessor=preprocessor)) == want

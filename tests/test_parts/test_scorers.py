@@ -1,6 +1,7 @@
 """Scorers: what of a batch they judge, and what they ask of the data."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,7 +129,8 @@ def test_lengths_are_the_boxs_longer_side_the_head_or_the_trunk(norm):
     for n in range(N):
         if norm == 'torso':
             trunk = (truth.keypoints[n, 1] - truth.keypoints[n, 3]).norm().item()
-            length.append(trunk if truth.labelled[n, 1] and truth.labelled[n, 3] else 0.0)
+            both = truth.labelled[n, 1] and truth.labelled[n, 3]
+            length.append(trunk if both else max(truth.bbox[n].tolist()))
         else:
             length.append(5.0 if norm == 'head' else max(truth.bbox[n].tolist()))
     want = keypoint_pck(seen, truth.keypoints, torch.tensor(length), 0.5)
@@ -142,6 +144,16 @@ def test_a_trunk_needs_both_of_its_ends(labelled):
     truth = PoseTruth(torch.tensor([[[0.0, 0.0], [1.0, 1.0], [30.0, 40.0]]]), ends)
     names = dict(keypoint_name2id=dict(left_shoulder=0, right_hip=2))
     assert PCKScorer._torso_length(truth, names).tolist() == [50.0 if all(labelled) else 0.0]
+
+
+@pytest.mark.parametrize('norm', ['head', 'torso'])
+def test_who_has_no_such_length_is_judged_by_the_box(norm):
+    """Else all members would be wrong, and neither mentors nor labels teach the sample."""
+    fields = dict(bbox=torch.tensor([[4.0, 9.0], [8.0, 3.0], [6.0, 6.0]]), head=torch.zeros(N))
+    truth, seen = people(**fields), guesses()
+    truth = replace(truth, labelled=truth.labelled & torch.tensor([True, False, True, True]))
+    got, box = (PCKScorer(5.0, each)(seen, truth, NAMES).values for each in (norm, 'bbox'))
+    assert torch.equal(got, box) and got.any()
 
 
 def test_what_a_length_lacks_is_told_in_full():

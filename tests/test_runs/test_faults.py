@@ -76,6 +76,7 @@ def test_a_run_that_is_told_to_stop_goes_on_to_the_same_bits(
     again = start(*argv, cut, '--resume')
     again.join(100)
     assert again.exitcode == 0
+    assert not (cut / 'stopped.pth').exists()  # the run is whole
     last = 'iter_15.pth' if kind is by_iterations else 'epoch_5.pth'
     assert not differing(content(whole / last), content(cut / last))
     assert lines(whole) == lines(cut)

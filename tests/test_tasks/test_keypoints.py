@@ -2,6 +2,7 @@
 
 import pytest
 
+from classroomkd_mm.registry import MODELS
 from classroomkd_mm.tasks.pose.keypoints import (
     Keypoints,
     canonical,
@@ -72,6 +73,15 @@ def test_pairs_of_places_whatever_the_names():
     pairs = Keypoints.of([(3, 0), [1, 16]], NO_CONFIG, 4, 'm')
     index, known = pairs.join({}, 17)
     assert (index[0], index[16]) == (3, 1) and [k for k in range(17) if known[k]] == [0, 16]
+
+
+def test_our_places_that_the_student_does_not_have_are_refused(demo_config):
+    """Counted from 1 each keypoint would be taught as its neighbour."""
+    cfg = demo_config('classroom').model
+    cfg.mentors[0].keypoints = [(i, i + 1) for i in range(17)]
+    told = r"mentor 'large': keypoints names our places \[17\], and the student has 17, which"
+    with pytest.raises(ValueError, match=told):
+        MODELS.build(cfg)
 
 
 @pytest.mark.parametrize(

@@ -247,3 +247,26 @@ def test_a_mentor_that_says_visibility_is_read_by_its_keypoints(packed, demo_con
     for a, b in zip(*found):
         assert (a.pred_instances.keypoints == b.pred_instances.keypoints).all()
         assert b.pred_instances.keypoints_visible.shape == (1, 17)
+
+
+@pytest.mark.parametrize('kind', ['visibility', 'stages'])
+def test_without_a_label_every_parameter_of_a_head_has_a_gradient(
+    packed, demo_config, people, request, kind
+):
+    """DDP waits for each: a rank that drew nobody with a label would end the run."""
+    cfg = demo_config('classroom').model
+    if kind == 'visibility':
+        cfg.student.head = dict(type='VisPredictHead', pose_cfg=cfg.student.head.to_dict())
+    else:
+        cfg = classroom_model(student_config('rsn18', people).model, request.config.rootpath)
+    model = CLASSROOMS.build(cfg).eval()
+    data = packed() if kind == 'visibility' else None
+    if data is None:
+        width, height = model.head.decoder.input_size
+        data = dict(
+            inputs=[torch.zeros(3, height, width)] * 3, data_samples=packed()['data_samples']
+        )
+    data['data_samples'] = [type(s)(metainfo=s.metainfo) for s in data['data_samples']]
+    losses = model(**model.data_preprocessor(data, True), mode='loss')
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert [name for name, p in model.head.named_parameters() if p.grad is None] == []

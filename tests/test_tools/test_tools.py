@@ -127,6 +127,23 @@ def test_before_the_first_checkpoint_resume_keeps_load_from(demo_config, merged)
     assert third.load_from == 'epoch_3.pth' and third.resume
 
 
+def test_a_work_dir_that_was_moved_or_copied_goes_on_from_its_own(demo_config, merged, tmp_path):
+    cfg = demo_config('alone')
+    folder, old = Path(cfg.work_dir), tmp_path / 'old/epoch_1.pth'
+    folder.mkdir()
+    (folder / 'epoch_1.pth').touch()
+    (folder / 'last_checkpoint').write_text(str(old))
+    own = str(folder / 'epoch_1.pth')
+    assert merged(copy.deepcopy(cfg), '--resume').load_from == own  # moved
+    old.parent.mkdir()
+    old.touch()
+    assert merged(copy.deepcopy(cfg), '--resume').load_from == own  # copied
+    (folder / 'last_checkpoint').write_text(own)
+    assert merged(copy.deepcopy(cfg), '--resume').load_from is None
+    (folder / 'last_checkpoint').write_text(str(tmp_path / 'old/epoch_9.pth'))
+    assert merged(copy.deepcopy(cfg), '--resume').load_from is None  # MMEngine says what is missing
+
+
 def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_config, merged):
     cfg = demo_config('alone')
     with pytest.raises(IN_WORDS, match='auto_scale_lr=dict.base_batch_size=...'):

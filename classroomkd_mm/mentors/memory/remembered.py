@@ -119,7 +119,10 @@ class RememberedMentor:
         finite = torch.ones(len(inputs), dtype=torch.bool, device=inputs.device)
         if missing:
             asked = inputs if len(missing) == len(known) else inputs[missing]
-            answer = self.live(asked, samples=[samples[i] for i in missing] if samples else ())
+            asked_of = [samples[i] for i in missing] if samples else ()
+            # A run's own autocast must not decide what other runs are told.
+            with torch.autocast(inputs.device.type, enabled=False):
+                answer = self.live(asked, samples=asked_of)
             new, finite[missing] = self.memory.encode(answer.parts), answer.finite
             good = [i for i, fine in enumerate(answer.finite.tolist()) if fine]
             self.memory.write([known[missing[i]] for i in good], new[good])

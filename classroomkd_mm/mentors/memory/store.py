@@ -110,10 +110,12 @@ class MentorMemory:
 
     def there(self, numbers: Sequence[int]) -> list[bool]:
         """Which answers there are."""
+        self._join()
         return [False] * len(numbers) if self._records is None else self._records.there(numbers)
 
     def read(self, number: int) -> bytes | None:
         """An answer's record; None where it is missing."""
+        self._join()
         return None if self._records is None else self._records.read(number)
 
     def encode(self, parts: Sequence[Tensor]) -> Tensor:
@@ -163,6 +165,14 @@ class MentorMemory:
                 f'memory.dir={str(self.folder.parent)!r} holds what mentor {self.name!r} answered '
                 f'to something else: {"; ".join(found)}. Remove {self.folder}, or give another dir'
             )
+
+    def _join(self) -> None:
+        """Take the facts of a run that has begun since."""
+        stored = self._stored() if self.codec is None else None
+        if stored is not None:
+            here = dict(format=FORMAT, mentor=self.mentor, data=self.data, keep=self.keep)
+            self._check(stored, dict(here, resize=self.resize))
+            self._use(stored)
 
     def _begin(self) -> None:
         """Write the facts, or take those of a run that was faster."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...parts import Scorer
 from ...registry import TASKS
 from ...structures import ClassTruth, Reading, Resize, Scores
-from ..base import Bridge, NetworkConfig, Portrait, Samples, Task
+from ..base import Bridge, NetworkConfig, Portrait, Samples, Task, warn_of_own_loss
 from ..heads import Output, replayed
 from .bridge import ClassBridge, reading
 from .labels import check_labels, ground_truth, is_labelled, let_batches_mix
@@ -53,6 +53,7 @@ class ClassificationTask(Task[ClassTruth]):
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
         check_classifier(student, 'student', learns=True)
+        warn_of_own_loss(student, 'mmpretrain')
         let_batches_mix()
         self.num_classes = num_classes(student)
         self.places = self.num_classes or self.places

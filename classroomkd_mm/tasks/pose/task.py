@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ...parts import DistillLoss, Filter, Metainfo, OKSScorer, Scorer
 from ...registry import TASKS
 from ...structures import PoseTruth, Reading
-from ..base import Bridge, NetworkConfig, Portrait, Samples, Task
+from ..base import Bridge, NetworkConfig, Portrait, Samples, Task, warn_of_own_loss
 from ..heads import Output, degree, replayed, reweighing, rooted
 from .areas import BOX_SHARE, faults
 from .bridge import Crop, PoseBridge, Size, crop_of, own_crop_of
@@ -82,6 +82,7 @@ class PoseTask(Task[PoseTruth]):
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         super().__init__(student, sharpness)
         self.readout = readout_of(student, 'student').of_crop((1.0, 1.0), sharpness)
+        warn_of_own_loss(student, 'mmpose')
         head = keypoint_head(student)
         self.level = target_level(head)
         self.sizes = _sizes(head.decoder)
@@ -153,6 +154,12 @@ class PoseTask(Task[PoseTruth]):
             raise ValueError(
                 f'{who} has {count} keypoints, the student {self.keypoints}; join them '
                 'with keypoints=[its keypoint names]'
+            )
+        theirs = [ours for _, ours in keypoints.pairs or () if ours >= self.keypoints]
+        if theirs:
+            raise ValueError(
+                f'{who}: keypoints names our places {theirs}, and the student has '
+                f'{self.keypoints}, which count from 0'
             )
         crop = self._crop(portrait, settings, who)
         readout = from_plain(portrait['readout']).of_crop(crop.ratio, self.sharpness)
@@ -233,7 +240,9 @@ class PoseTask(Task[PoseTruth]):
         """
         at = labelled_ones(data_samples)
         if not at:
-            parts = (output,) if isinstance(output, Tensor) else output
+            parts = [output] if isinstance(output, Tensor) else [*output]
+            # Several stages' and visibility's, too: DDP waits for every parameter's gradient.
+            parts += [each for each in student.head.parameters() if each.requires_grad]
             return dict(loss_kpt=sum(part.sum() * 0 for part in parts))
         if len(at) < len(data_samples):
             feats, output, weight = (rows_of(each, at) for each in (feats, output, weight))
