@@ -59,16 +59,13 @@ def student_config(cfg: Config) -> Config:
 
 def _put_stock_losses(value: Any) -> None:
     """Put each head's own loss in LabelKLLoss's place."""
-    if isinstance(value, (list, tuple)):
-        for each in value:
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, each in items:
+        kind = each.get('type') if isinstance(each, Mapping) else None
+        if getattr(kind, '__name__', str(kind)).split('.')[-1] == LabelKLLoss.__name__:
+            value[key] = each.get('task', HEATMAP_MSE)
+        elif isinstance(each, (Mapping, list)):
             _put_stock_losses(each)
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            kind = each.get('type') if isinstance(each, Mapping) else None
-            if getattr(kind, '__name__', str(kind)).split('.')[-1] == LabelKLLoss.__name__:
-                value[key] = each.get('task', HEATMAP_MSE)  # type: ignore[index]
-            else:
-                _put_stock_losses(each)
 
 
 def _imports(cfg: Config) -> Optional[dict[str, Any]]:

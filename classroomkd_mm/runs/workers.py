@@ -35,8 +35,11 @@ def reseed_workers(loader: DataLoader[object]) -> None:
     MMEngine's. A sampler says which pass it is.
     """
     init = loader.worker_init_fn
-    if hasattr(loader.sampler, 'epoch') and getattr(init, 'func', None) is not _reseed:
-        loader.worker_init_fn = partial(_reseed, init, loader.sampler)
+    # As MMEngine looks for it.
+    samplers = (loader.sampler, getattr(loader.batch_sampler, 'sampler', None))
+    tells = [sampler for sampler in samplers if hasattr(sampler, 'epoch')]
+    if tells and getattr(init, 'func', None) is not _reseed:
+        loader.worker_init_fn = partial(_reseed, init, tells[0])
 
 
 def _reseed(init: Init, sampler: Any, worker: int) -> None:

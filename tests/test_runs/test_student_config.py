@@ -2,7 +2,8 @@
 
 from mmengine.config import Config
 
-from classroomkd_mm import ClassroomDistiller, ClassroomHook
+from classroomkd_mm import ClassroomDistiller, ClassroomHook, LabelKLLoss
+from classroomkd_mm.parts.label_loss import HEATMAP_MSE
 from classroomkd_mm.registry import HOOKS, MODELS
 from classroomkd_mm.runs import is_classroom, student_config, with_classroom_hook
 
@@ -31,6 +32,20 @@ def test_it_keeps_only_what_the_student_needs():
     assert student_config(plain).model == plain.model
     cfg.model.student.type = 'classroomkd_mm.CIFARResNet'
     assert student_config(cfg).custom_imports == cfg.custom_imports
+
+
+def test_a_heads_own_loss_takes_the_controls_place():
+    """In one head, and in one of several stages."""
+    cfg = classroom()
+    mse = dict(type='KeypointMSELoss')
+    cfg.model.student = dict(
+        type='Net',
+        head=dict(loss=dict(type='classroomkd_mm.LabelKLLoss', task=mse)),
+        more=[dict(loss=[dict(type=LabelKLLoss), mse], sizes=(1, 2))],
+    )
+    model = student_config(cfg).model
+    assert model.head.loss == mse and model.more[0].loss == [HEATMAP_MSE, mse]
+    assert student_config(cfg).custom_imports == dict(imports=['other'], allow_failed_imports=True)
 
 
 def test_a_data_preprocessor_that_the_classroom_has_is_the_students():

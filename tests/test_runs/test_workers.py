@@ -15,7 +15,7 @@ from mmengine.dataset import DefaultSampler
 from mmengine.dataset.utils import worker_init_fn
 from mmengine.runner import Runner
 from mmpose.registry import TRANSFORMS
-from torch.utils.data import DataLoader, SequentialSampler, get_worker_info
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, get_worker_info
 
 from classroomkd_mm.hooks.stop_hook import train as train_to_the_end
 from classroomkd_mm.runs.workers import reseed_workers, spare_workers
@@ -91,6 +91,13 @@ def test_workers_that_start_anew_draw_anew_and_the_first_pass_is_mmengines(how):
     rows = torch.cat(ours)
     assert len(rows.unique(dim=0)) == len(rows) == 24  # no sample, worker or pass repeats another's
     assert all(a.equal(b) for a, b in zip(ours, again))
+
+
+def test_a_batch_sampler_knows_the_pass_by_its_own_sampler():
+    batches = BatchSampler(DefaultSampler(Draws(), seed=0), 2, drop_last=False)
+    loader = DataLoader(Draws(), batch_sampler=batches, num_workers=1, worker_init_fn=begin)
+    reseed_workers(loader)
+    assert loader.worker_init_fn.args == (begin, batches.sampler)
 
 
 def test_a_sampler_that_knows_no_pass_leaves_workers_as_they_are():
