@@ -20,6 +20,7 @@ from typing import Union
 from mmengine.config import Config
 
 from ..hooks.mentor_eval_hook import better
+from ..runs.whole_files import whole_file
 from ..shipped import tool
 from .configs import as_text, is_written
 from .record import METRICS, begin, ended, write
@@ -29,7 +30,6 @@ SCALARS = '*/vis_data/scalars.json'
 TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a record with one of these is no evaluation's
 CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 TOLD = 'error: '  # as the command line begins it
-CHECKPOINTS = ('epoch_*.pth', 'best_*.pth', 'stopped.pth')
 TAIL = 2000  # characters of a failed run's log that its error repeats
 
 
@@ -114,24 +114,28 @@ def complete(
     refuse_other(cfg, config, folder)
     if not (folder / METRICS).is_file():
         with only_process(folder) as lock:
-            started = time.time()
-            how = replace(how or How(), lock=lock)
-            left = _unevaluated(cfg, folder, metric)
-            if left and quoted != 'last':  # whether it would be the best nobody has seen
-                shutil.rmtree(folder)
-                left = None
+            started, how = time.time(), replace(how or How(), lock=lock)
+            left = _unevaluated(cfg, folder, metric, quoted)
             folder.mkdir(parents=True, exist_ok=True)
-            config.write_text(as_text(cfg))
+            with whole_file(config) as part:  # another process may be reading it
+                part.write_text(as_text(cfg))
             begin(folder, facts or {})
-            _evaluate(cfg, folder, left, how) if left else train(config, folder, how)
+            if left:
+                _evaluate(cfg, folder, left, how)
+            else:
+                train(config, folder, how)
             figures = evaluation(folder, metric, quoted, how)
             write(folder / METRICS, figures)
             ended(folder, started)
-        # A run can be repeated by its seed: checkpoints are kept where that is asked for.
-        for name in () if keep else CHECKPOINTS:
-            for path in folder.glob(name):
-                path.unlink()
+        if not keep:  # a run can be repeated by its seed
+            _remove_checkpoints(folder)
     return float(json.loads((folder / METRICS).read_text())[metric])
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    for name in ('epoch_*.pth', 'best_*.pth', 'stopped.pth'):
+        for path in folder.glob(name):
+            path.unlink()
 
 
 def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
@@ -144,12 +148,19 @@ def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
         raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
 
 
-def _unevaluated(cfg: Config, folder: Path, metric: str) -> Path | None:
-    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it."""
+def _unevaluated(cfg: Config, folder: Path, metric: str, quoted: str) -> Path | None:
+    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it.
+
+    Where the best is quoted such a run is removed: whether this one would be it nobody has seen.
+    """
     last = int(cfg.train_cfg.max_epochs)
     path = folder / f'epoch_{last}.pth'
-    found = [one for one in evaluations(folder, metric) if one.get('step') == last]
-    return path if path.is_file() and not found else None
+    if not path.is_file() or last in [one.get('step') for one in evaluations(folder, metric)]:
+        return None
+    if quoted == 'last':
+        return path
+    shutil.rmtree(folder)
+    return None
 
 
 def _evaluate(cfg: Config, folder: Path, checkpoint: Path, how: How) -> None:

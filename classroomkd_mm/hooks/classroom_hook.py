@@ -130,8 +130,7 @@ class ClassroomHook(Closed, Hook):
             reseed_sampler(runner, self._kept.pop('sampler_seed', None))
         reseed_workers(runner.train_dataloader)
         put_back_gradients(runner, self._kept.pop('gradients', {}))
-        names, sums = self._kept.pop('standing', (None, None))
-        model.standing.sums = sums if names == _names(model) else None  # others begin anew
+        self._put_back_standing(model)
         if not runner.iter:
             self._keep_aside(runner, Path(runner.work_dir) / FILE)
         elif self._truncate(Path(runner.work_dir) / FILE, runner.iter):
@@ -169,6 +168,10 @@ class ClassroomHook(Closed, Hook):
             kept.update(standing=(_names(model), model.standing.sums.cpu()))
         if kept:
             checkpoint[KEPT] = kept
+
+    def _put_back_standing(self, model: ClassroomDistiller) -> None:
+        names, sums = self._kept.pop('standing', (None, None))
+        model.standing.sums = sums if names == _names(model) else None  # others begin anew
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Start a new sum, or go on with a resumed run's, and the epoch's own random numbers."""

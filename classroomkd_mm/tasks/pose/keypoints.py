@@ -253,6 +253,23 @@ class Keypoints:
                 '[(its place, our place)]'
             )
 
+    def check_places(self, count: int, who: str) -> None:
+        """Refuse pairs with places that the student does not have.
+
+        Args:
+            count: How many keypoints the student has.
+            who: Names the mentor in errors.
+
+        Raises:
+            ValueError: With these places.
+        """
+        beyond = [ours for _, ours in self.pairs or () if ours >= count]
+        if beyond:
+            raise ValueError(
+                f'{who}: keypoints names our places {beyond}, and the student has {count}, which '
+                'count from 0'
+            )
+
     @property
     def numbered(self) -> bool:
         """Whether most of them have numbers for names."""

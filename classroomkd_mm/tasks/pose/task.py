@@ -155,12 +155,7 @@ class PoseTask(Task[PoseTruth]):
                 f'{who} has {count} keypoints, the student {self.keypoints}; join them '
                 'with keypoints=[its keypoint names]'
             )
-        theirs = [ours for _, ours in keypoints.pairs or () if ours >= self.keypoints]
-        if theirs:
-            raise ValueError(
-                f'{who}: keypoints names our places {theirs}, and the student has '
-                f'{self.keypoints}, which count from 0'
-            )
+        keypoints.check_places(self.keypoints, who)
         crop = self._crop(portrait, settings, who)
         readout = from_plain(portrait['readout']).of_crop(crop.ratio, self.sharpness)
         words = [] if crop.resize is None else [str(crop)]
