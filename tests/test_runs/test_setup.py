@@ -28,15 +28,21 @@ def cfg(demo_config, tmp_path):
 
 
 def warned(cfg):
-    """The warnings of the newest run in a work dir about what changed."""
-    newest = max(Path(cfg.work_dir).rglob('*.log'), key=lambda path: path.stat().st_mtime_ns)
-    return [x for x in newest.read_text().splitlines() if 'the run goes on with other' in x]
+    """The warnings in a work dir about what changed, in the runs' order.
+
+    Runs that begin within one second share a log.
+    """
+    logs = sorted(Path(cfg.work_dir).rglob('*.log'))
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return [line for line in lines if 'the run goes on with other' in line]
 
 
 def resumed(cfg, train):
+    """What one more epoch warns of."""
+    before = len(warned(cfg))
     cfg.train_cfg.max_epochs += 1
     train(cfg, resume=True)
-    return warned(cfg)
+    return warned(cfg)[before:]
 
 
 def by_iterations(cfg):
