@@ -193,11 +193,11 @@ def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):
         (folder / 'epoch_12.pth').touch()
         raise KeyboardInterrupt  # between the last checkpoint and the evaluation
 
-    def test(config, checkpoint, out, how):
+    def evaluate(config, checkpoint, out, how):
         out.write_text('{"coco/AP": 0.5}')
 
     monkeypatch.setattr(runs, 'train', train)
-    monkeypatch.setattr(runs, 'test', test)
+    monkeypatch.setattr(runs, 'test', evaluate)
     with pytest.raises(KeyboardInterrupt):
         study.measure(run, 0, 'val', 'coco/AP', folder)
     for _ in range(2):
