@@ -144,6 +144,9 @@ def make_parser() -> argparse.ArgumentParser:
         '--split', choices=['val', 'test'], default='test', help='choose settings on val only'
     )
     parser.add_argument('--metric', help="another metric of the evaluation than the study's")
+    parser.add_argument(
+        '--reference', metavar='RUN', help="another run to compare with than the study's"
+    )
     parser.add_argument('--only', nargs='+', metavar='RUN', help='some of the runs')
     parser.add_argument(
         '--set',
@@ -168,8 +171,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     root = Path(args.work_dir or f'work_dirs/study/{Path(args.study).stem}') / args.split
     study = read_study(args.study)
     runs = variants(choose(study.runs, args.only), args.set)
+    if args.reference not in (None, *runs):
+        raise ValueError(f'--reference: unknown {args.reference!r}, choose from {sorted(runs)}')
+    reference = args.reference or study.reference
     study = replace(study, runs=runs, metric=args.metric or study.metric)
-    table = summarise(run_study(study, args.seeds, args.split, root), study.reference)
+    table = summarise(run_study(study, args.seeds, args.split, root), reference)
     lines = markdown(table, numeric=True)
     (root / 'table.md').write_text(lines + '\n')
     print(f'\n{study.metric} on the {args.split} split\n{lines}')

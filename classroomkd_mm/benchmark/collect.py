@@ -10,9 +10,7 @@ from .configs import choices
 from .dumped import differences, figures_of, read_dumped
 from .jobs import DONE, Job
 from .record import METRICS, RUN, write
-from .runs import best_of, evaluations
-
-SCALARS = 'vis_data/scalars.json'
+from .runs import SCALARS, best_of, evaluations
 
 
 def work_dirs(folder: Path) -> Iterator[Path]:
@@ -55,7 +53,7 @@ def collect(folder: Path, jobs: Mapping[str, Job]) -> str:
     record = _figures(folder, theirs, job)
     job.folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, job.folder.with_name(f'{job.folder.name}.py'))
-    for path in sorted(folder.glob(f'*/{SCALARS}')):
+    for path in sorted(folder.glob(SCALARS)):
         kept = job.folder / path.relative_to(folder)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, kept)

@@ -115,13 +115,13 @@ def complete(
     if not (folder / METRICS).is_file():
         with only_process(folder) as lock:
             started, how = time.time(), replace(how or How(), lock=lock)
-            left = _unevaluated(cfg, folder, metric, quoted)
+            left = _unevaluated(cfg, folder, metric)
             folder.mkdir(parents=True, exist_ok=True)
             with whole_file(config) as part:  # another process may be reading it
                 part.write_text(as_text(cfg))
             begin(folder, facts or {})
             if left:
-                _evaluate(cfg, folder, left, how)
+                _evaluate(cfg, folder, left, metric, how)
             else:
                 train(config, folder, how)
             figures = evaluation(folder, metric, quoted, how)
@@ -148,33 +148,29 @@ def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
         raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
 
 
-def _unevaluated(cfg: Config, folder: Path, metric: str, quoted: str) -> Path | None:
-    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it.
-
-    Where the best is quoted such a run is removed: whether this one would be it nobody has seen.
-    """
+def _unevaluated(cfg: Config, folder: Path, metric: str) -> Path | None:
+    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it."""
     last = int(cfg.train_cfg.max_epochs)
     path = folder / f'epoch_{last}.pth'
-    if not path.is_file() or last in [one.get('step') for one in evaluations(folder, metric)]:
-        return None
-    if quoted == 'last':
-        return path
-    shutil.rmtree(folder)
-    return None
+    steps = [one.get('step') for one in evaluations(folder, metric)]
+    return path if path.is_file() and last not in steps else None
 
 
-def _evaluate(cfg: Config, folder: Path, checkpoint: Path, how: How) -> None:
-    """Do a run's own evaluation of its last checkpoint; its record stands as the run's would."""
-    cfg = Config(cfg.to_dict())
+def _evaluate(cfg: Config, folder: Path, checkpoint: Path, metric: str, how: How) -> None:
+    """Do a run's own evaluation of its last checkpoint, and leave what the run would have."""
+    last, cfg = int(cfg.train_cfg.max_epochs), Config(cfg.to_dict())
     # update() would merge them with the test split's.
     cfg.test_dataloader, cfg.test_evaluator = cfg.val_dataloader, cfg.val_evaluator
+    cfg.test_cfg = cfg.get('test_cfg') or {}
     place = folder / 'evaluated'  # behind the starts, which are called by their time
     (place / 'vis_data').mkdir(parents=True, exist_ok=True)
     (place / 'config.py').write_text(as_text(cfg))
     test(place / 'config.py', checkpoint, place / 'metrics.json', how)
     figures = json.loads((place / 'metrics.json').read_text())
-    record = dict(figures, step=int(cfg.train_cfg.max_epochs))
-    (place / 'vis_data/scalars.json').write_text(json.dumps(record) + '\n')
+    (place / 'vis_data/scalars.json').write_text(json.dumps(dict(figures, step=last)) + '\n')
+    keeps = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
+    if keeps == metric and best_of(evaluations(folder, metric), metric)['step'] == last:
+        shutil.copyfile(checkpoint, folder / f'best_{metric.replace("/", "_")}_epoch_{last}.pth')
 
 
 def best_of(records: Sequence[Mapping[str, float]], metric: str) -> Mapping[str, float]:

@@ -227,5 +227,6 @@ def _of_test_split(cfg: Config) -> list[np.ndarray]:
     step = max(1, len(dataset) // SHOWN)
     inputs = [dataset[i]['inputs'] for i in range(0, len(dataset), step)][:SHOWN]
     crops = [each.numpy().transpose(1, 2, 0) for each in inputs]
-    crops = [each[..., ::-1] if arrival(cfg) == 'RGB' else each for each in crops]
+    if arrival(cfg) == 'RGB':
+        crops = [each[..., ::-1] for each in crops]
     return [np.repeat(each, 3, axis=-1) if each.shape[-1] == 1 else each for each in crops]

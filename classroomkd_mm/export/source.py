@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..mentors import MentorSettings
-from ..mentors.checkpoint import load_matching, read_checkpoint, read_state_dict
+from ..mentors.checkpoint import load_matching, read_checkpoint, state_dict_of
 from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
 
 ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
@@ -80,12 +80,12 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
     mentors = (run.get('model') or {}).get('mentors') or ()
-    weights = read_state_dict(path, 'checkpoint', trusted)
-    return Source(folder, cfg, path, weights, _names(path, trusted), mentors)
-
-
-def _names(path: Path, trusted: bool) -> Mapping[str, Any]:
     content = read_checkpoint(path, 'checkpoint', trusted)
+    weights = state_dict_of(content, path, 'checkpoint')
+    return Source(folder, cfg, path, weights, _names(content), mentors)
+
+
+def _names(content: object) -> Mapping[str, Any]:
     meta = content.get('meta') if isinstance(content, Mapping) else None
     found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
     return dict(dataset_meta=found) if found else {}

@@ -108,9 +108,11 @@ class StopHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Remove what the run left when it stopped, once it has a later checkpoint."""
-        last = find_latest_checkpoint(runner.work_dir)
-        if is_main_process() and last and Path(last).name != FILE:
-            Path(runner.work_dir, FILE).unlink(missing_ok=True)
+        left = Path(runner.work_dir, FILE)
+        if is_main_process() and left.is_file():
+            last = find_latest_checkpoint(runner.work_dir)
+            if last and Path(last).name != FILE:
+                left.unlink()
 
     def _stop(self, runner: Runner, told: signal.Signals) -> None:
         done = runner.iter + 1

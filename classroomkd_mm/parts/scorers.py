@@ -89,7 +89,8 @@ class PCKScorer(Scorer[PoseTruth]):
     Args:
         thr: Share of the length; 0.5 with 'head' is MPII's PCKh@0.5.
         norm: 'bbox' (the longer side), 'torso' (left shoulder to right hip) or 'head' (MPII's
-            head size).
+            head size). Who has no such length, no torso in the picture for example, is judged by
+            the box.
 
     Raises:
         ValueError: For an unknown norm, or a negative share.

@@ -118,6 +118,7 @@ def test_the_interval_is_students_t_at_any_number_of_seeds(seeds, quantile):
         (['--only', 'avr'], r"--only: unknown \['avr'\], choose from"),
         (['--set', 'x.beta'], '--set x.beta has no value'),
         (['--seeds', '0'], '--seeds must be at least 1; got 0'),
+        (['--reference', 'avr'], "--reference: unknown 'avr', choose from .*'aver'"),
     ],
 )
 def test_a_wrong_command_line_ends_with_one_sentence(arguments, message):

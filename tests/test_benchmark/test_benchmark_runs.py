@@ -460,6 +460,29 @@ def test_a_rehearsal_trains_one_seed_of_each_shape(toy, capsys):
     assert "--seeds: there is no '1', choose from 0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('value, best', [(0.7, 0.7), (0.2, 0.5), (0.5, 0.5)])
+def test_a_last_epoch_that_was_not_evaluated_may_be_the_best(tmp_path, monkeypatch, value, best):
+    """As MMEngine has it: only what is better takes the earlier best's place."""
+    folder, tested = tmp_path / 'w/seed_0', []
+    cfg = best_config(Run(str(ROOT / 'configs/demo/alone.py')), 0, 'coco/AP')
+    (folder / '20260101/vis_data').mkdir(parents=True)
+    (folder / '20260101/vis_data/scalars.json').write_text('{"coco/AP": 0.5, "step": 6}\n')
+    (folder / 'best_coco_AP_epoch_6.pth').write_text('6')
+    os.utime(folder / 'best_coco_AP_epoch_6.pth', (1, 1))
+    (folder / 'epoch_12.pth').write_text('12')
+
+    def evaluate(config, checkpoint, out, how):
+        tested.append(checkpoint.name)
+        found = {'epoch_12.pth': value, 'best_coco_AP_epoch_6.pth': 0.5}
+        out.write_text(json.dumps({'coco/AP': found.get(checkpoint.name, value)}))
+
+    monkeypatch.setattr(runs, 'train', None)
+    monkeypatch.setattr(runs, 'test', evaluate)
+    assert runs.complete(cfg, folder, 'coco/AP', 'best, test') == best
+    last = 'best_coco_AP_epoch_12.pth' if value > 0.5 else 'best_coco_AP_epoch_6.pth'
+    assert tested == ['epoch_12.pth', last]
+
+
 def test_a_run_that_died_in_its_last_evaluation_is_evaluated_and_not_trained_again(
     demo_config, tmp_path, monkeypatch
 ):
@@ -467,6 +490,7 @@ def test_a_run_that_died_in_its_last_evaluation_is_evaluated_and_not_trained_aga
     cfg, folder = demo_config('alone'), tmp_path / 'w/seed_0'
     cfg.train_cfg.val_interval = 1
     cfg.val_evaluator = dict(type='PCKAccuracy', thr=0.5)
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None  # it may have no other split
     whole = runs.complete(cfg, folder, 'PCK', keep=True)
     (log,) = folder.glob('2*/vis_data/scalars.json')
     kept = [line for line in log.read_text().splitlines() if 'PCK' not in line]
