@@ -115,7 +115,7 @@ def write_stock(source: Source, student: torch.nn.Module, facts: Facts, out: Pat
         ValueError: Where they predict something else there.
     """
     source.cfg.dump(str(out / 'student.py'))
-    torch.save(dict(state_dict=student.state_dict(), meta=source.meta), out / 'student.pth')
+    torch.save(dict(state_dict=student.state_dict(), meta={}), out / 'student.pth')
     needs = needs_more(source)
     if needs:
         return f'written; not tried without {needs}, which the model is made of'

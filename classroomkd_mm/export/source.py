@@ -11,8 +11,9 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..mentors import MentorSettings
-from ..mentors.checkpoint import load_matching, read_checkpoint, state_dict_of
+from ..mentors.checkpoint import load_matching, read_state_dict
 from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
+from ..runs.views import without_views
 
 ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
 
@@ -26,8 +27,6 @@ class Source:
         cfg: The student's config, for the stock library.
         checkpoint: The file of its weights.
         weights: These, by name.
-        meta: What MMPose and MMPretrain read beside them: the data set's names. A data set of
-            :class:`FixedViews` is one that they could not find themselves.
         mentors: The entries of the run's mentors; none where it was no classroom.
     """
 
@@ -35,7 +34,6 @@ class Source:
     cfg: Config
     checkpoint: Path
     weights: Mapping[str, Tensor]
-    meta: Mapping[str, Any]
     mentors: Sequence[Mapping[str, Any]]
 
     def student(self) -> nn.Module:
@@ -75,20 +73,12 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
         raise FileNotFoundError(f'{folder} is no work dir: there is no such folder')
     run = _run_config(folder)
     own = folder / STUDENT_FILE
-    cfg = student_config(Config.fromfile(own) if own.is_file() else run)
+    cfg = student_config(without_views(Config.fromfile(own) if own.is_file() else run))
     path = Path(checkpoint) if checkpoint else _checkpoint(folder)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
     mentors = (run.get('model') or {}).get('mentors') or ()
-    content = read_checkpoint(path, 'checkpoint', trusted)
-    weights = state_dict_of(content, path, 'checkpoint')
-    return Source(folder, cfg, path, weights, _names(content), mentors)
-
-
-def _names(content: object) -> Mapping[str, Any]:
-    meta = content.get('meta') if isinstance(content, Mapping) else None
-    found = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
-    return dict(dataset_meta=found) if found else {}
+    return Source(folder, cfg, path, read_state_dict(path, 'checkpoint', trusted), mentors)
 
 
 def _run_config(folder: Path) -> Config:

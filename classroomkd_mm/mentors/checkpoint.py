@@ -138,16 +138,7 @@ def read_state_dict(path: Path, who: str, trusted: bool = False) -> Mapping[str,
     Raises:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
-    return state_dict_of(read_checkpoint(path, who, trusted), path, who)
-
-
-def state_dict_of(content: object, path: Path, who: str) -> Mapping[str, Tensor]:
-    """The weights in what a file holds.
-
-    Raises:
-        ValueError: Where there are none.
-    """
-    weights = weights_in(content)
+    weights = weights_in(read_checkpoint(path, who, trusted))
     if weights is None:
         raise ValueError(
             f'{who}: checkpoint={str(path)!r} holds no state_dict, neither alone nor under one of '

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from .views import sampler_of
+
 Init = Optional[Callable[[int], object]]
 
 
@@ -34,12 +36,9 @@ def reseed_workers(loader: DataLoader[object]) -> None:
     augmentations in each pass, and those of a resumed run the first pass's. That one stays
     MMEngine's. A sampler says which pass it is.
     """
-    init = loader.worker_init_fn
-    # As MMEngine looks for it.
-    samplers = (loader.sampler, getattr(loader.batch_sampler, 'sampler', None))
-    tells = [sampler for sampler in samplers if hasattr(sampler, 'epoch')]
-    if tells and getattr(init, 'func', None) is not _reseed:
-        loader.worker_init_fn = partial(_reseed, init, tells[0])
+    init, sampler = loader.worker_init_fn, sampler_of(loader)
+    if hasattr(sampler, 'epoch') and getattr(init, 'func', None) is not _reseed:
+        loader.worker_init_fn = partial(_reseed, init, sampler)
 
 
 def _reseed(init: Init, sampler: Any, worker: int) -> None:

@@ -13,12 +13,14 @@ import torch
 import yaml
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from mmpose.apis.inference import dataset_meta_from_config
 from modelindex.load_model_index import load
 
 from classroomkd_mm.__main__ import main
 from classroomkd_mm.export import command, cost, facts, graph, metafile, picture, stock
 from classroomkd_mm.export.source import read_source
 from classroomkd_mm.runs import STUDENT_FILE, student_config
+from classroomkd_mm.runs.views import with_view_sampler
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +39,8 @@ def work_dir(demo_config, tmp_path):
         alone.dump(str(folder / STUDENT_FILE))
         torch.manual_seed(0)
         network = MODELS.build(alone.model)
-        torch.save(dict(state_dict=network.state_dict(), meta={}), folder / 'epoch_2.pth')
+        meta = dict(dataset_meta=dict(sigmas=np.ones(17)))  # a run's has arrays
+        torch.save(dict(state_dict=network.state_dict(), meta=meta), folder / 'epoch_2.pth')
         (folder / 'last_checkpoint').write_text('/moved/since/epoch_2.pth')
         lines = [{'loss': 1.0, 'step': 1}, {'coco/AP': 0.25, 'coco/AP (M)': -1.0, 'step': 2}]
         log = '\n'.join(map(json.dumps, lines))
@@ -155,13 +158,27 @@ def test_a_work_dir_that_lacks_something_is_told(work_dir, tmp_path):
     (folder / 'last_checkpoint').unlink()
     with pytest.raises(FileNotFoundError, match='holds no checkpoint: give --checkpoint FILE'):
         read_source(folder)
-    kept = dict(state_dict={'head.x': torch.ones(1)}, meta=dict(dataset_meta=dict(name='mpii')))
-    torch.save(kept, folder / 'best_coco_AP_epoch_1.pth')
+    torch.save(dict(state_dict={'head.x': torch.ones(1)}), folder / 'best_coco_AP_epoch_1.pth')
     source = read_source(folder)
-    assert source.meta == kept['meta']  # MMPose would take COCO's names without it
     assert source.checkpoint.name == 'best_coco_AP_epoch_1.pth'
     with pytest.raises(ValueError, match='best_coco_AP_epoch_1'):
         source.student()
+
+
+@pytest.mark.parametrize('views', [1, 8])
+def test_a_student_of_fixed_views_needs_no_package_and_keeps_its_keypoints_names(work_dir, views):
+    """MMPose would take COCO's for those of a data set that it does not know."""
+
+    def mpii(cfg):
+        stock = dict(cfg.train_dataloader.dataset.to_dict(), type='MpiiDataset')
+        fixed = dict(type='classroomkd_mm.FixedViews', views=views, dataset=stock)
+        cfg.train_dataloader.dataset = fixed
+        with_view_sampler(cfg)
+
+    found = read_source(work_dir(mpii)).cfg
+    assert found.train_dataloader.sampler.type == 'DefaultSampler'
+    assert 'classroomkd_mm' not in found.pretty_text
+    assert dataset_meta_from_config(found)['dataset_name'] == 'mpii'
 
 
 def test_without_a_runtime_it_says_what_to_install(work_dir, monkeypatch, capsys):
