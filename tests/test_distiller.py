@@ -11,6 +11,7 @@ import torch
 from fresh import ranks
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import DefaultScope
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import MODELS as POSE_MODELS
 from mmpose.testing import get_packed_inputs
@@ -249,18 +250,29 @@ def test_mpii_data_train_and_are_evaluated(demo_config, train, people):
         assert 0 < json.loads(file.readline())['student_score'] < 1
 
 
+def _save(model, folder):
+    """What :func:`_built_again` makes the same classroom of, on another rank."""
+    networks = [mentor.network.state_dict() for mentor in model.mentors]
+    torch.save((model.state_dict(), networks), f'{folder}/classroom.pth')
+
+
+def _built_again(folder, model_cfg):
+    with DefaultScope.overwrite_default_scope('mmpose'):
+        model = MODELS.build(model_cfg).eval()
+    student, networks = torch.load(f'{folder}/classroom.pth')
+    model.load_state_dict(student)
+    for mentor, weights in zip(model.mentors, networks):
+        mentor.network.load_state_dict(weights)
+    return model
+
+
 def _gradient_of_half(rank, folder, model_cfg, data):
     import torch.distributed as dist
     from mmengine.model import MMDistributedDataParallel
-    from mmengine.registry import DefaultScope
 
     dist.init_process_group('gloo', f'file://{folder}/init', rank=rank, world_size=2)
-    with DefaultScope.overwrite_default_scope('mmpose'):
-        model = MODELS.build(model_cfg)
-    model.load_state_dict(torch.load(f'{folder}/student.pth'))
-    for i, mentor in enumerate(model.mentors):
-        mentor.network.load_state_dict(torch.load(f'{folder}/{i}.pth'))
-    ddp = MMDistributedDataParallel(model.eval())
+    model = _built_again(folder, model_cfg)
+    ddp = MMDistributedDataParallel(model)
     half = slice(2 * rank, 2 * rank + 2)
     data = dict(inputs=data['inputs'][half], data_samples=data['data_samples'][half])
     losses = ddp(**model.data_preprocessor(data, True), mode='loss')
@@ -272,14 +284,52 @@ def _gradient_of_half(rank, folder, model_cfg, data):
 
 def test_two_processes_give_the_gradient_of_one(build, demo_config, tmp_path):
     model, data = build().eval(), batch(4)
-    torch.save(model.state_dict(), tmp_path / 'student.pth')
-    for i, mentor in enumerate(model.mentors):
-        torch.save(mentor.network.state_dict(), tmp_path / f'{i}.pth')
+    _save(model, tmp_path)
     model.parse_losses(lesson(model, data))[0].backward()
     cfg = demo_config('classroom').model.to_dict()
     ranks(_gradient_of_half, str(tmp_path), cfg, data)
     for got, parameter in zip(torch.load(tmp_path / 'grad.pth'), model.parameters()):
         torch.testing.assert_close(got, parameter.grad, rtol=1e-4, atol=1e-7)
+
+
+def _step_of_a_shard(rank, folder, model_cfg, data):
+    """FSDP2's, which reckons on CPUs, too; each rank sees the same samples."""
+    import torch.distributed as dist
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor import DTensor
+
+    dist.init_process_group('gloo', f'file://{folder}/init', rank=rank, world_size=2)
+    model = _built_again(folder, model_cfg)
+    fully_shard(model, mesh=init_device_mesh('cpu', (2,)))
+    assert all(isinstance(p, DTensor) for p in model.parameters())
+    shared = (p for mentor in model.mentors for p in mentor.network.parameters())
+    assert not any(isinstance(p, DTensor) for p in shared)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    losses = model(**model.data_preprocessor(data, True), mode='loss')
+    model.parse_losses(losses)[0].backward()
+    optimizer.step()
+    whole = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
+    if rank == 0:
+        torch.save(whole, f'{folder}/stepped.pth')
+    dist.destroy_process_group()
+
+
+def test_a_student_in_shards_steps_as_a_whole_one(build, demo_config, tmp_path):
+    """Its checkpoint is whole, and mentors are each rank's own."""
+    model, data = build().eval(), batch(4)
+    _save(model, tmp_path)
+    before = copy.deepcopy(model.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    model.parse_losses(lesson(model, data))[0].backward()
+    optimizer.step()
+    ranks(_step_of_a_shard, str(tmp_path), demo_config('classroom').model.to_dict(), data)
+    stepped, want = torch.load(tmp_path / 'stepped.pth'), model.state_dict()
+    assert list(stepped) == list(want)
+    moved = sum((want[k] - before[k]).double().abs().sum() for k in want)
+    apart = sum((want[k] - stepped[k]).double().abs().sum() for k in want)
+    assert moved > 0 and apart < 1e-4 * moved
 
 
 def test_a_killed_run_resumes_to_the_same_bits(demo_config, train):

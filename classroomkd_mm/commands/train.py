@@ -8,6 +8,7 @@ from typing import Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..hooks.stop_hook import train
@@ -129,7 +130,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = merge_args(Config.fromfile(config_file(args.config)), args)
     anew = args.resume == 'auto' and not cfg.get('resume') and _has_runs(cfg.work_dir)
     with ranks(cfg), alone_in(cfg), explained(cfg), loading_safely():
-        runner = Runner.from_cfg(cfg)
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if anew:
             runner.logger.warning(
                 f'--resume: the earlier runs in {cfg.work_dir} left no checkpoint to resume from, '

@@ -51,10 +51,11 @@ def whole_checkpoints(runner: Runner) -> None:
 
     MMEngine opens the file itself and writes into it, and of those beyond ``max_keep_ckpts`` it
     removes the oldest before that: on a full disk the only checkpoint would be lost, and
-    ``last_checkpoint`` empty. A checkpoint hook of one's own class stays as it is, and so does
-    storage that is no local disk.
+    ``last_checkpoint`` empty. A checkpoint hook of one's own class stays as it is, and so do
+    storage that is no local disk and MMEngine's FlexibleRunner, whose strategies write folders and
+    parts of each rank.
     """
-    if 'save_checkpoint' in vars(runner):
+    if not isinstance(runner, Runner) or 'save_checkpoint' in vars(runner):
         return
     runner.save_checkpoint = _written_whole(runner.save_checkpoint)
     for hook in runner.hooks:

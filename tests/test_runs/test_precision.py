@@ -151,6 +151,20 @@ def test_clipped_gradients_are_shorter(run, short, tmp_path):
     assert (norms > 1e-4).all()
 
 
+def test_a_flexible_runner_trains_and_resumes_to_the_same_bits(run, short, tmp_path):
+    """MMEngine's other runner, whose strategies (DDP, FSDP, DeepSpeed) a config may name."""
+    run('plain')
+    short.update(runner_type='FlexibleRunner', strategy=dict(type='SingleDeviceStrategy'))
+    run('flexible')
+    run('resumed', '--resume', str(tmp_path / 'flexible/epoch_1.pth'))
+    plain, *flexible = (weights(tmp_path / name) for name in ('plain', 'flexible', 'resumed'))
+    for each in flexible:
+        assert list(each) == list(plain)
+        assert all(torch.equal(each[name], plain[name]) for name in plain)
+    told = [[e['losses'] for e in lines(tmp_path / name)] for name in ('plain', 'flexible')]
+    assert told[0] == told[1]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')
 def test_sharding_needs_a_gpu_which_torch_says(run, short, monkeypatch):
     """torch.distributed.fsdp has no CPU; DDP has (test_ranks)."""
