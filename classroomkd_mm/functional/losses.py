@@ -51,16 +51,24 @@ def kl_distill(
     with torch.no_grad():
         loss, grad = student.new_zeros(()), torch.zeros_like(student)
         # All mentors' work is done in these: to fetch new memory takes longer than to fill it.
-        work, log_s, log_m = (torch.empty_like(student) for _ in range(3))
+        z_s, z_m, p_s, p_m = (torch.empty_like(student) for _ in range(4))
         for logits, w, tau, tau_s in lessons:
-            torch.log_softmax(torch.div(student, tau_s, out=work), -1, out=log_s)
-            torch.div(logits.to(student.dtype), tau, out=work).masked_fill_(w == 0, 0)
-            torch.log_softmax(work, -1, out=log_m)
-            p_m = torch.exp(log_m, out=work)
-            kl = log_m.sub_(log_s).mul_(p_m).sum(-1, keepdim=True)
+            log_s = _softmax(torch.div(student, tau_s, out=z_s), p_s)
+            torch.div(logits.to(student.dtype), tau, out=z_m).masked_fill_(w == 0, 0)
+            gap = _softmax(z_m, p_m) - log_s
+            kl = z_m.sub_(z_s).mul_(p_m).sum(-1, keepdim=True).add_(gap)
             loss += (w * tau * tau_s * kl).sum()
-            grad.addcmul_(w * tau, log_s.exp_().sub_(p_m))
+            grad.addcmul_(w * tau, p_s.sub_(p_m))
     return with_gradient(loss, [student], [grad])
+
+
+def _softmax(logits: Tensor, out: Tensor) -> Tensor:
+    """The softmax into ``out``; logits become relative to their largest, whose log is returned.
+
+    So the log of all is known without an exp of its own: ``logits + log``.
+    """
+    torch.softmax(logits.sub_(logits.amax(-1, keepdim=True)), -1, out=out)
+    return out.amax(-1, keepdim=True).log()
 
 
 def mse_distill(student: Tensor, mentors: Sequence[Tensor], weight: Tensor) -> Tensor:
