@@ -58,12 +58,12 @@ def on_real_people(cfg, annotations):
 def mentor_config(name):
     """A published config with a small backbone."""
     cfg = get_config(ZOO + MENTORS[name])
-    cfg.model.backbone = dict(type='ResNet', depth=18, base_channels=32, stem_channels=32)
-    cfg.model.head.in_channels = 256
+    cfg.model.backbone = dict(type='ResNet', depth=18, base_channels=16, stem_channels=16)
+    cfg.model.head.in_channels = 128
     if name == 'simcc':
-        cfg.model.head.update(deconv_out_channels=(64, 64, 64))
+        cfg.model.head.update(deconv_out_channels=(32, 32, 32))
     else:
-        cfg.model.head.update(deconv_out_channels=(64, 64, 64), deconv_kernel_sizes=(4, 4, 4))
+        cfg.model.head.update(deconv_out_channels=(32, 32, 32), deconv_kernel_sizes=(4, 4, 4))
     if name == 'other_norm':
         cfg.model.data_preprocessor.update(mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=False)
     return cfg
