@@ -15,7 +15,7 @@ PACKAGES = {
     'mmengine': ('onedl-mmengine', 'mmengine'),
     'mmcv': ('onedl-mmcv', 'mmcv', 'mmcv-lite'),
     'mmpose': ('mmpose',),
-    'mmpretrain': ('mmpretrain',),
+    'mmpretrain': ('mmpretrain', 'onedl-mmpretrain'),
     'mmdet': ('mmdet',),
     'albumentations': ('albumentations',),
     'numpy': ('numpy',),

@@ -11,6 +11,7 @@ from classroomkd_mm.analysis.fidelity import Fidelity, add_batch
 from classroomkd_mm.registry import MODELS
 from classroomkd_mm.structures import Answer
 from classroomkd_mm.tasks.classification import ClassBridge
+from classroomkd_mm.tasks.classification.bridge import shared_classes
 
 SCOPE = 'mmpretrain'
 OURS = tuple('abcdef')
@@ -283,9 +284,42 @@ def test_what_is_shared_is_said_and_fewer_than_two_classes_are_refused(caplog):
     predicted = bridge.predict(model.mentors[1].network, torch.rand(1, 1, 16, 16), None)[0]
     assert predicted.pred_score[[0, 2, 5]].tolist() == [0, 0, 0]
     assert predicted.pred_score.sum().item() == pytest.approx(1) and predicted.pred_label in PLACES
+    few = ClassBridge('m', (), None, classes=tuple('aef')).joined(dict(classes=tuple('abcdef')))
+    assert few.adaptations == ("not taught by it: 3 of the 6 classes ('b', 'c', 'd')",)
+    few = ClassBridge('m', (), None, classes=tuple('ea')).joined(dict(classes=tuple('abcdef')))
+    assert few.adaptations == ("not taught by it: 4 of the 6 classes ('b', 'c', 'd', ...)",)
     wrong = r"mentor 'm': classes has 1 of the data set's 2 classes.*it has \['x', 'e', 'd'\]"
     with pytest.raises(ValueError, match=wrong):
         ClassBridge('m', (), None, classes=THEIRS).joined(dict(classes=('e', 'f')))
+
+
+def test_names_that_stand_for_two_classes_are_refused():
+    for theirs, ours, side in (
+        ('aabbccdd', 'abcd', 'classes'),
+        ('abcde', 'aabbccdd', "the data set's classes"),
+    ):
+        with pytest.raises(ValueError) as error:
+            shared_classes(list(theirs), list(ours), "mentor 'm'")
+        assert str(error.value) == (
+            f"mentor 'm': {side} names ['a', 'b', 'c'] twice: they cannot be joined by name"
+        )
+    assert shared_classes('aab', 'aab', 'm') == [(0, 0), (1, 1), (2, 2)]  # as they stand
+    with pytest.raises(ValueError, match=r"\['x', 'y', 'z'\], the data set \['a', 'b', 'c'\]$"):
+        shared_classes('xyza', 'abcd', 'm')
+
+
+def test_predictions_go_with_their_samples():
+    """As the network's own, whatever its head is called."""
+    model, data = build(), batch([3, 1])
+    inputs = data['inputs']
+    for (mentor, bridge), known in zip(model.members, KNOWN.values()):
+        samples = [sample.clone() for sample in data['data_samples']]
+        found = bridge.predict(mentor.network, inputs, samples)
+        assert [sample.gt_label.item() for sample in found] == [3, 1]
+        logits = bridge._ours(mentor.network(inputs, mode='tensor'))
+        for sample, row in zip(found, logits.detach()):
+            assert sample.pred_score.argmax() == known[row.argmax()] == sample.pred_label
+            torch.testing.assert_close(sample.pred_score[list(known)], row.softmax(-1))
 
 
 def test_a_member_that_knows_all_is_read_as_before():

@@ -11,7 +11,7 @@ from classroomkd_mm.analysis.check import build_classroom, check, training_set
 from classroomkd_mm.datasets.synthetic_people import COCO_NAMES, make_scene
 from classroomkd_mm.structures import PoseTruth, Reading
 from classroomkd_mm.tasks.pose import PoseTask
-from classroomkd_mm.tasks.pose.order import ENOUGH, FAR, LEAST, KeypointOrder
+from classroomkd_mm.tasks.pose.order import ENOUGH, FAR, LEAST, KeypointOrder, in_words
 
 K = len(COCO_NAMES)
 PLACE = {name: place for place, name in enumerate(COCO_NAMES)}
@@ -95,6 +95,44 @@ def test_a_partial_mentor_is_judged_by_what_it_has(drawn):
     guess = said(drawn.keypoints, HIPS)
     guess[:, ~known] = 0  # whatever stands there
     assert set(order_of(guess, drawn).exchanged('m', known)) == wrong_of(HIPS)
+
+
+def test_what_a_partial_mentor_lacks_is_not_looked_at(drawn):
+    """Not even where it stands at another's place; and one alone is not told."""
+    known = torch.tensor([not name.endswith('hip') for name in COCO_NAMES])
+    found = order_of(said(drawn.keypoints, HIPS), drawn).exchanged('m', known)
+    assert {COCO_NAMES[named] for named, _ in found} == {'left_shoulder', 'right_shoulder'}
+    one = renamed(('nose', 'left_ankle'))
+    assert len(order_of(said(drawn.keypoints, one), drawn).exchanged('m')) == 2
+    known = torch.tensor([name != 'nose' for name in COCO_NAMES])
+    assert order_of(said(drawn.keypoints, one), drawn).exchanged('m', known) == []
+
+
+def apart(named, real):
+    """Two keypoints that are so far from their own labels, and from each other's."""
+    order = KeypointOrder()
+    order._sums = {None: torch.tensor([100, 100]), 'm': torch.full((2, 2), 100 * real)}
+    order._sums['m'].fill_diagonal_(100 * named)
+    return order.exchanged('m')
+
+
+@pytest.mark.parametrize(
+    'named, real, told',
+    [(0.25, 0.05, True), (0.3, 0.099, True), (0.3, 0.101, False), (0.15, 0.07, True),
+     (0.15, 0.09, False), (0.099, 0.02, False)],
+)  # fmt: skip
+def test_another_keypoint_must_be_near_and_twice_as_near(named, real, told):
+    assert apart(named, real) == ([(0, 1), (1, 0)] if told else [])
+
+
+def test_in_words_six_are_named_and_the_others_counted():
+    found = [(i, i + 1) for i in range(8)]
+    one = 'nose where 1 is labelled'
+    assert in_words(found[:1], {0: 'nose'}) == one
+    assert in_words([(1, 0)], {0: 'nose'}) == '1 where nose is labelled'
+    six = [f'{i} where {i + 1} is labelled' for i in range(6)]
+    assert in_words(found[:6], {}) == ', '.join(six)
+    assert in_words(found, {}) == ', '.join(six) + ' and 2 more'
 
 
 def test_too_few_labels_say_nothing(drawn):

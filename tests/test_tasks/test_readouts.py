@@ -156,9 +156,7 @@ def test_what_is_no_readout_is_refused_in_full():
         with pytest.raises(ValueError, match=f'^{re.escape(told)}{type(head).__name__}$'):
             readout_of(network(head), "mentor 'm'")
     combined = dict(MSRA, type='UDPHeatmap', heatmap_type='combined', sigma=0.2)
-    words = (
-        "mentor 'm' has heatmap_type='combined': its channels are not one heatmap per keypoint"
-    )
+    words = "mentor 'm' has heatmap_type='combined': its channels are not one heatmap per keypoint"
     with pytest.raises(ValueError, match=f'^{words}$'):
         readout_of(network(heatmap_head(combined)), "mentor 'm'")
 
