@@ -17,7 +17,7 @@ OLDEST_PYTHON ?= python3.9
 # The set with numpy 2, see requirements/numpy2.txt.
 NUMPY2 ?= .venv-numpy2
 
-.PHONY: help install demo test test-quick test-nightly test-mutation test-oldest test-numpy2 lint docs clean
+.PHONY: help install demo test test-quick test-coverage test-nightly test-mutation test-oldest test-numpy2 lint docs clean
 help:
 	@grep -E '^# make|^[a-z0-9-]+:.*## ' Makefile | sed 's/:.*## /: /'
 
@@ -40,6 +40,9 @@ test: install lint ## all tests, and the examples in docstrings
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
 	$(VENV)/bin/python -m pytest $(QUICK)
+
+test-coverage: install ## all tests once more, and which lines and branches they pass: half as long again
+	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal --cov --cov-report=term:skip-covered
 
 test-nightly: install ## what takes minutes: more published students, more kills
 	CLASSROOMKD_KILLS=20 $(VENV)/bin/python -m pytest tests -m nightly
