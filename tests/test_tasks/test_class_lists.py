@@ -308,6 +308,16 @@ def test_names_that_stand_for_two_classes_are_refused():
         shared_classes('xyza', 'abcd', 'm')
 
 
+def test_names_that_nobody_has_told_are_asked_for():
+    bridge = ClassBridge('m', (), None, classes=THEIRS)
+    with pytest.raises(RuntimeError) as error:
+        bridge.read(Answer((torch.zeros(1, 4),), torch.tensor(True)))
+    assert str(error.value) == (
+        "mentor 'm': classes needs the data set's class names, which ClassroomHook hands over: add "
+        'it to custom_hooks'
+    )
+
+
 def test_predictions_go_with_their_samples():
     """As the network's own, whatever its head is called."""
     model, data = build(), batch([3, 1])

@@ -94,6 +94,27 @@ def test_the_loss_is_the_formula_sample_by_sample():
     assert got['loss_distill'].item() == pytest.approx(distill, rel=1e-4)
 
 
+def test_beta_multiplies_logits_and_what_the_student_is_pulled_to():
+    """KL of beta times the logits; scores are of the logits as they are."""
+    model, data = build(distill_loss=dict(type='KLDistillLoss', beta=3.0)).eval(), batch()
+    got = lesson(model, data)
+    inputs = model.data_preprocessor(data, False)['inputs']
+    with torch.no_grad():
+        student = model(inputs)
+        mentors = [m.network(inputs, mode='tensor') for m in model.mentors]
+    distill = 0.0
+    for i, sample in enumerate(data['data_samples']):
+        label = sample.gt_label.item()
+        w = [z[i].softmax(0)[label].item() for z in (student, *mentors)]
+        r = [2 * x / sum(w) for x in w]
+        for z, r_m in zip(mentors, r[1:]):
+            if r_m >= r[0]:
+                tau = 1 + 2.0 * (r_m - r[0]) / max(r_m, r[0])
+                p, q = (3 * z[i] / tau).softmax(0), (3 * student[i] / tau).softmax(0)
+                distill += r_m * tau**2 * (p * (p / q).log()).sum().item() / 6
+    assert got['loss_distill'].item() == pytest.approx(distill, rel=1e-4) and distill > 0
+
+
 @pytest.mark.parametrize(
     'head',
     [
@@ -350,6 +371,22 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
 def test_networks_that_do_not_fit_are_refused_when_the_model_is_built(student, mentors, message):
     with pytest.raises(ValueError, match=message):
         build(student, mentors)
+
+
+def test_a_size_of_pictures_is_two_numbers_of_pixels_and_said():
+    for wrong in [(32,), (32, 0), (0, 32), (16, 32, 32)]:
+        with pytest.raises(ValueError) as error:
+            build(mentors=[mentor(input_size=wrong)])
+        said = f"mentor 'm': input_size={wrong!r} must be (width, height) in pixels"
+        assert str(error.value) == said
+    ((_, bridge),) = build(mentors=[mentor(input_size=(1, 20))]).members
+    assert bridge.adaptations == ('input to 1x20',) and bridge.sizes == ()
+    assert bridge.kind == 'CIFARResNet'
+
+
+def test_a_student_that_gives_no_logits_is_refused():
+    with pytest.raises(TypeError, match='^the student gave a tuple, not logits$'):
+        build(mentors=[]).task.read((torch.zeros(1, 2),))
 
 
 def test_another_tasks_scorer_and_loss_are_refused():

@@ -91,7 +91,7 @@ def shown(model, side):
 def test_one_of_another_size_is_refused_before_training_and_with_input_size_fits(backbone):
     message = (
         rf"mentor 'm' \({backbone['type']}\) is made for pictures of 48x48, the student's are "
-        r'32x32: with input_size=\(48, 48\)'
+        r'32x32: with input_size=\(48, 48\) of the mentor it sees them resized to its own$'
     )
     model = classroom(backbone)
     with pytest.raises(ValueError, match=message):

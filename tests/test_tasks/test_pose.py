@@ -476,7 +476,7 @@ def test_a_loss_that_does_not_fit_the_head_is_named(demo_config):
 @pytest.mark.parametrize(
     'flips, known', [(None, True), ('coco', True), ('posetrack18', False), ('shuffled', True)]
 )
-def test_a_converted_part_of_a_combined_set_is_not_the_set(packed, demo_config, flips, known):
+def test_a_converted_part_of_another_set_is_not_the_set(packed, demo_config, flips, known):
     """PoseTrack18 has 17 keypoints, too; CombinedDataset tells samples its own left and right."""
     from classroomkd_mm.tasks.pose.keypoints import published_metainfo
 
