@@ -342,7 +342,12 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
 @pytest.mark.parametrize(
     'student, mentors, message',
     [
-        (None, [mentor('m', network(classes=7))], "mentor 'm' has 7 classes, the student 5; map"),
+        (
+            None,
+            [mentor('m', network(classes=7))],
+            "mentor 'm' has 7 classes, the student 5; map them with "
+            r"classes=\[the mentor's class names\]$",
+        ),
         (
             None,
             [mentor('m', network(classes=7), classes=names(1, 2))],
@@ -351,7 +356,8 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
         (
             None,
             [mentor('m', dict(network(), data_preprocessor=dict(type='ClsDataPreprocessor')))],
-            "mentor 'm': its data_preprocessor says no mean and std",
+            "mentor 'm': its data_preprocessor says no mean and std, so what inputs it expects is "
+            r'unknown; write them into its config \(mean=\[0\], std=\[1\] if it takes raw pixels\)$',
         ),
         (
             dict(
