@@ -357,7 +357,8 @@ def test_a_mentor_with_another_class_list_is_joined_by_name():
             None,
             [mentor('m', dict(network(), data_preprocessor=dict(type='ClsDataPreprocessor')))],
             "mentor 'm': its data_preprocessor says no mean and std, so what inputs it expects is "
-            r'unknown; write them into its config \(mean=\[0\], std=\[1\] if it takes raw pixels\)$',
+            r'unknown; write them into its config \(mean=\[0\], std=\[1\] if it takes raw '
+            r'pixels\)$',
         ),
         (
             dict(
