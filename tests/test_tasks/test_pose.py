@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import InstanceData
 
 from classroomkd_mm.mentors.zoo import look_up
 from classroomkd_mm.registry import MODELS
 from classroomkd_mm.structures import Answer
-from classroomkd_mm.tasks.pose.keypoints import join_keypoints, names_in_config
+from classroomkd_mm.tasks.pose.keypoints import join_keypoints, names_in_config, published_metainfo
 
 MPII = [
     'right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'pelvis',
@@ -450,6 +451,39 @@ def test_who_needs_the_metainfo_names_the_hook(packed, demo_config, name):
         distiller(**data, mode='loss')
 
 
+def test_predictions_of_other_keypoints_are_the_students_and_asked_once(packed, demo_config):
+    """0 sure of what the mentor lacks; the flip indices of the samples would be wrong for it."""
+    theirs = demo_config('mentor_small').model
+    theirs.head.out_channels = 3
+    theirs.test_cfg.flip_test = True
+    cfg = demo_config('classroom').model
+    cfg.mentors = [
+        mentor('m', theirs, keypoints=['right_hip', 'nose', 'a tail'], min_shared_keypoints=2)
+    ]
+    model = MODELS.build(cfg)
+    data = model.data_preprocessor(packed(2), False)
+    model._join(published_metainfo('coco'))
+    ((built, bridge),) = model.members
+    asked, forward = [], built.network.head.forward
+    built.network.head.forward = lambda feats: asked.append(1) or forward(feats)
+    found = bridge.predict(built.network, data['inputs'], data['data_samples'])
+    assert len(asked) == 1 and built.network.test_cfg['flip_test']
+    stock = InstanceData(
+        keypoints=np.arange(6.0).reshape(1, 3, 2),
+        keypoint_scores=np.array([[0.5, 0.25, 0.75]]),
+        keypoints_visible=np.array([[0.1, 0.2, 0.3]]),
+        bbox_scores=np.ones(1),
+    )
+    ours = bridge.carried(stock)
+    nose, hip = 0, 12
+    assert ours.keypoints[0, [nose, hip]].tolist() == [[2, 3], [0, 1]]
+    for key, given in (('keypoint_scores', [0.25, 0.5]), ('keypoints_visible', [0.2, 0.1])):
+        assert ours[key][0, [nose, hip]].tolist() == given
+        assert np.delete(ours[key][0], [nose, hip]).tolist() == [0] * 15
+    assert ours.bbox_scores == 1 and found[0].pred_instances.keypoints.shape == (1, 17, 2)
+    assert replace(bridge, known=None).carried(stock) is stock
+
+
 def test_the_samples_crops_are_restored_where_a_mentor_fails(packed, demo_config):
     other = demo_config('mentor_small').model
     other.head.decoder.update(input_size=(96, 128), heatmap_size=(24, 32))
@@ -478,8 +512,6 @@ def test_a_loss_that_does_not_fit_the_head_is_named(demo_config):
 )
 def test_a_converted_part_of_another_set_is_not_the_set(packed, demo_config, flips, known):
     """PoseTrack18 has 17 keypoints, too; CombinedDataset tells samples its own left and right."""
-    from classroomkd_mm.tasks.pose.keypoints import published_metainfo
-
     distiller = MODELS.build(demo_config('classroom').model)
     data = packed()
     for sample in data['data_samples']:
