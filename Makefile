@@ -36,7 +36,7 @@ demo: install ## three mentors, then the student alone, with AVER and with Class
 
 test: install lint ## all tests, and the examples in docstrings
 	$(VENV)/bin/python -m pytest --doctest-modules classroomkd_mm/functional
-	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal
+	$(VENV)/bin/python -m pytest tests -n $(JOBS) --dist worksteal --durations=15
 
 test-quick: install ## the tests that need a minute: functions, parts, golden numbers, mentors
 	$(VENV)/bin/python -m pytest $(QUICK)
