@@ -97,6 +97,13 @@ def test_a_partial_mentor_is_judged_by_what_it_has(drawn):
     assert set(order_of(guess, drawn).exchanged('m', known)) == wrong_of(HIPS)
 
 
+def test_keypoints_that_nobody_has_labelled_are_no_candidates(drawn):
+    labelled = drawn.labelled.clone()
+    labelled[:, [PLACE['nose'], PLACE['left_ear']]] = False
+    some = PoseTruth(drawn.keypoints, labelled)
+    assert set(order_of(said(drawn.keypoints, HIPS), some).exchanged('m')) == wrong_of(HIPS)
+
+
 def test_what_a_partial_mentor_lacks_is_not_looked_at(drawn):
     """Not even where it stands at another's place; and one alone is not told."""
     known = torch.tensor([not name.endswith('hip') for name in COCO_NAMES])
