@@ -25,6 +25,7 @@ from .functional import (
     gradient_agreement,
     gradient_norm,
     project_gradient,
+    teachers_lead,
     with_gradient,
 )
 from .parts import DistillLoss, Filter
@@ -65,7 +66,7 @@ def check_consent(distill_loss: DistillLoss, knowledge_filter: Filter) -> None:
 
 
 def consented(
-    distill: Tensor, task: Tensor, output: Output, rule: DistillLoss
+    distill: Tensor, task: Tensor, output: Output, rule: DistillLoss, lesson: Lesson
 ) -> tuple[Tensor, Pull | None]:
     """The distillation loss whose gradient at the output is what ``rule`` allows.
 
@@ -76,7 +77,9 @@ def consented(
         distill: The distillation loss, a scalar.
         task: The sum of the task's losses, a scalar; its graph is kept.
         output: The head's, that both are functions of.
-        rule: Whose ``balance``, ``balance_per``, ``conflict`` and ``fade`` are asked.
+        rule: Whose ``balance``, ``balance_per``, ``balance_lead``, ``conflict`` and ``fade`` are
+            asked.
+        lesson: Who is listened to, and how far ahead they are.
 
     Returns:
         The loss, itself where none is set; else its value is scaled as the norm of its gradient
@@ -86,11 +89,11 @@ def consented(
     if not parts:
         return distill, None
     with torch.autocast(parts[0].device.type, enabled=False):
-        lesson, own = _gradient(distill, parts), _gradient(task, parts)
-        pull = _pull(lesson, own)
+        taught, own = _gradient(distill, parts), _gradient(task, parts)
+        pull = _pull(taught, own)
         if rule.balance is None and rule.conflict == 'keep' and not rule.fade:
             return distill, pull
-        given = _allowed(lesson, own, rule)
+        given = _allowed(taught, own, rule, lesson)
         norm = gradient_norm(given)[0]
         share = torch.where(pull.lesson > 0, norm / pull.lesson, 1)
         return with_gradient(distill.detach() * share, parts, given), replace(pull, given=norm)
@@ -154,15 +157,19 @@ def _gradient(loss: Tensor, parts: Sequence[Tensor]) -> Gradient:
     )
 
 
-def _allowed(lesson: Gradient, task: Gradient, rule: DistillLoss) -> Gradient:
+def _allowed(taught: Gradient, task: Gradient, rule: DistillLoss, lesson: Lesson) -> Gradient:
     """What is left of a lesson's gradient."""
     if rule.conflict == 'project':
-        lesson, _ = project_gradient(lesson, task)
+        taught, _ = project_gradient(taught, task)
     if rule.balance is not None:
-        lesson, _ = balance_gradient(lesson, task, rule.balance, rule.balance_per)
+        limit: float | Tensor = rule.balance
+        if rule.balance_lead:
+            who = (lesson.ranks, lesson.weight, lesson.rival)
+            limit = limit * teachers_lead(*who, per=rule.balance_per)
+        taught, _ = balance_gradient(taught, task, limit, rule.balance_per)
     if rule.fade:
-        lesson = tuple(each * (1 - run_share()) for each in lesson)
-    return lesson
+        taught = tuple(each * (1 - run_share()) for each in taught)
+    return taught
 
 
 def run_share() -> float:

@@ -21,7 +21,9 @@ NUMBER = ('2', [1.0], NAN, -1.0, True)
 WHOLE = ('2', 1.5, -1, True)
 FLAG = ('yes', 2, None)
 WORD = ('nonsense', 3, None)
-CONSENT = dict(balance=(*NUMBER, 0), balance_per=WORD, conflict=WORD)
+CONSENT = dict(
+    balance=(*NUMBER, 0), balance_per=WORD, balance_lead=FLAG + (True,), conflict=WORD, fade=FLAG
+)
 LOSS = dict(loss_weight=NUMBER, **CONSENT)
 # Of each part its settings with values that are wrong; those that it cannot do without.
 PARTS = {

@@ -9,7 +9,14 @@ from .gradients import (
 )
 from .grids import Scale, decode_heatmaps, resample_heatmaps
 from .losses import dist_distill, dkd_distill, kl_distill, mse_distill
-from .ranks import active_mentors, batch_score, member_ranks, ordinal_positions, sample_score
+from .ranks import (
+    active_mentors,
+    batch_score,
+    member_ranks,
+    ordinal_positions,
+    sample_score,
+    teachers_lead,
+)
 from .scores import keypoint_pck, keypoint_similarity, target_among, true_class_probability
 from .simcc import decode_simcc, heatmap_marginals, product_heatmap, resample_bins
 from .temperatures import adaptive_temperature, dynamic_temperatures
@@ -43,6 +50,7 @@ __all__ = [
     'resample_heatmaps',
     'sample_score',
     'target_among',
+    'teachers_lead',
     'true_class_probability',
     'with_gradient',
 ]

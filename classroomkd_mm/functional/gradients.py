@@ -6,6 +6,7 @@ nothing waits for the device.
 """
 
 from collections.abc import Sequence
+from typing import Union
 
 import torch
 from torch import Tensor
@@ -67,7 +68,7 @@ def gradient_norm(gradient: Gradient, per: str = 'batch') -> Tensor:
 
 
 def balance_gradient(
-    lesson: Gradient, task: Gradient, rho: float, per: str = 'batch'
+    lesson: Gradient, task: Gradient, rho: Union[float, Tensor], per: str = 'batch'
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """The lesson's gradient times ``min(1, rho |task| / |lesson|)``: it never outweighs the task.
 
@@ -77,7 +78,8 @@ def balance_gradient(
     Args:
         lesson: One tensor ``(N, ...)`` for each map.
         task: Likewise.
-        rho: What the lesson may weigh, in norms of the task's gradient; positive.
+        rho: What the lesson may weigh, in norms of the task's gradient; positive, may be infinite:
+            a number, or one for each factor.
         per: Whose norms are compared: the whole 'batch', one factor, or each 'sample', N factors.
 
     Returns:
@@ -92,7 +94,7 @@ def balance_gradient(
         (tensor([[8., 6.]]),)
     """
     weight, allowed = gradient_norm(lesson, per), gradient_norm(task, per)
-    limit = rho * allowed
+    limit = torch.where(allowed > 0, rho * allowed, 0)  # 0 * inf
     factor = torch.where(weight > limit, limit / weight, 1)
     balanced = tuple(_wide(g) * factor.view(-1, *[1] * (g.dim() - 1)) for g in lesson)
     return balanced, torch.where(weight > 0, weight / allowed, 0)

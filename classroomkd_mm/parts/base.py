@@ -131,6 +131,7 @@ class Consent(TypedDict, total=False):
 
     balance: Optional[float]
     balance_per: str
+    balance_lead: bool
     conflict: str
     fade: bool
 
@@ -154,13 +155,16 @@ class DistillLoss(Part):
         balance_per: Whose norms are compared: the whole 'batch' or each 'sample'. A sample's
             factor does not depend on the others, so several processes do as one does; of a batch
             each process has its own. But samples with little to learn then get little of a lesson.
+        balance_lead: Whether a lesson may weigh more the further its mentors are ahead: ``balance``
+            times what those who teach score, over what the student scores on the same samples.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
         fade: Whether what is left of a lesson shrinks evenly over the run, from all of it to
             nothing: labels have the last word. It needs a runner, which knows how long the run is.
 
     Raises:
-        ValueError: For a weight below 0, a balance that is not positive, or another word.
+        ValueError: For a weight below 0, a balance that is not positive, its lead without one, or
+            another word.
 
     Attributes:
         sharpness: What turns a heatmap's values into natural logits for this loss. (A heatmap is
@@ -174,6 +178,7 @@ class DistillLoss(Part):
     compares_values: bool = False
     balance: Optional[float] = None
     balance_per: str = 'batch'
+    balance_lead: bool = False
     conflict: str = 'keep'
     fade: bool = False
 
@@ -182,14 +187,16 @@ class DistillLoss(Part):
         loss_weight: float = 1.0,
         balance: Optional[float] = None,
         balance_per: str = 'batch',
+        balance_lead: bool = False,
         conflict: str = 'keep',
         fade: bool = False,
     ) -> None:
-        _check_consent(balance, balance_per, conflict)
+        _check_consent(balance, balance_per, balance_lead, conflict)
         refuse_negative('distill_loss', loss_weight=loss_weight)
         self.loss_weight = loss_weight
         self.balance = balance
         self.balance_per = balance_per
+        self.balance_lead = balance_lead
         self.conflict = conflict
         self.fade = fade
 
@@ -264,12 +271,19 @@ def _of(
     return [mentors[m] for m in chosen], weight, tau, tau_s
 
 
-def _check_consent(balance: object, balance_per: object, conflict: object) -> None:
+def _check_consent(
+    balance: object, balance_per: object, balance_lead: object, conflict: object
+) -> None:
     number = isinstance(balance, (int, float)) and not isinstance(balance, bool)
     if balance is not None and not (number and 0 < balance < inf):  # type: ignore[operator]
         raise ValueError(
             f'distill_loss.balance={balance!r} is no positive number: 1 lets a lesson weigh as '
             'much as the task, None does not look'
+        )
+    if balance_lead and balance is None:
+        raise ValueError(
+            'distill_loss.balance_lead=True lets a balance grow, and there is none: set '
+            'distill_loss.balance=1.0, or balance_lead=False'
         )
     for setting, value, choices in (
         ('balance_per', balance_per, BALANCE_PER),

@@ -93,6 +93,13 @@ def test_a_lesson_that_is_light_enough_stays_to_the_bit(per):
         assert torch.equal(g, before)
 
 
+def test_each_sample_may_have_its_own_limit():
+    lesson, task = gradients('simcc', 0, scale=100.0), gradients('simcc', 1)
+    limits = torch.tensor([0.5, 1.0, 2.0])
+    got, _ = balance_gradient(lesson, task, limits, 'sample')
+    torch.testing.assert_close(gradient_norm(got, 'sample'), limits * gradient_norm(task, 'sample'))
+
+
 def test_how_a_lesson_weighs_is_told_however_light_it_is():
     lesson, task = [torch.tensor([[0.03], [0.04]])], [torch.tensor([[0.0], [0.5]])]
     assert balance_gradient(lesson, task, 1.0)[1].tolist() == pytest.approx([0.1])
@@ -109,6 +116,9 @@ def test_gradients_of_zero(per):
     for task in (lesson, zero):
         none, ratio = balance_gradient(zero, task, 1.0, per)
         assert (none[0] == 0).all() and (ratio == 0).all()
+    infinite = torch.full((3,) if per == 'sample' else (1,), math.inf)
+    assert (balance_gradient(lesson, zero, infinite, per)[0][0] == 0).all()
+    assert torch.equal(balance_gradient(lesson, lesson, infinite, per)[0][0], lesson[0])
     projected, against = project_gradient(lesson, zero)
     assert torch.equal(projected[0], lesson[0]) and not against[0].any()
     assert (project_gradient(zero, lesson)[0][0] == 0).all()

@@ -188,6 +188,11 @@ def test_what_a_loss_has_without_any_setting():
             'task, None does not look',
         ),
         (
+            lambda: KLDistillLoss(balance_lead=True),
+            'distill_loss.balance_lead=True lets a balance grow, and there is none: set '
+            'distill_loss.balance=1.0, or balance_lead=False',
+        ),
+        (
             lambda: KLDistillLoss(balance_per='epoch'),
             "distill_loss.balance_per='epoch' is unknown; choose one of ('batch', 'sample')",
         ),
