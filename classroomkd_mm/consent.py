@@ -21,11 +21,11 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 
 from .functional import (
+    agreement_odds,
     balance_gradient,
     gradient_agreement,
     gradient_norm,
     project_gradient,
-    teachers_lead,
     with_gradient,
 )
 from .parts import DistillLoss, Filter
@@ -66,7 +66,7 @@ def check_consent(distill_loss: DistillLoss, knowledge_filter: Filter) -> None:
 
 
 def consented(
-    distill: Tensor, task: Tensor, output: Output, rule: DistillLoss, lesson: Lesson
+    distill: Tensor, task: Tensor, output: Output, rule: DistillLoss
 ) -> tuple[Tensor, Pull | None]:
     """The distillation loss whose gradient at the output is what ``rule`` allows.
 
@@ -77,9 +77,8 @@ def consented(
         distill: The distillation loss, a scalar.
         task: The sum of the task's losses, a scalar; its graph is kept.
         output: The head's, that both are functions of.
-        rule: Whose ``balance``, ``balance_per``, ``balance_lead``, ``conflict`` and ``fade`` are
+        rule: Whose ``balance``, ``balance_per``, ``balance_odds``, ``conflict`` and ``fade`` are
             asked.
-        lesson: Who is listened to, and how far ahead they are.
 
     Returns:
         The loss, itself where none is set; else its value is scaled as the norm of its gradient
@@ -89,11 +88,11 @@ def consented(
     if not parts:
         return distill, None
     with torch.autocast(parts[0].device.type, enabled=False):
-        taught, own = _gradient(distill, parts), _gradient(task, parts)
-        pull = _pull(taught, own)
+        lesson, own = _gradient(distill, parts), _gradient(task, parts)
+        pull = _pull(lesson, own)
         if rule.balance is None and rule.conflict == 'keep' and not rule.fade:
             return distill, pull
-        given = _allowed(taught, own, rule, lesson)
+        given = _allowed(lesson, own, rule)
         norm = gradient_norm(given)[0]
         share = torch.where(pull.lesson > 0, norm / pull.lesson, 1)
         return with_gradient(distill.detach() * share, parts, given), replace(pull, given=norm)
@@ -157,19 +156,15 @@ def _gradient(loss: Tensor, parts: Sequence[Tensor]) -> Gradient:
     )
 
 
-def _allowed(taught: Gradient, task: Gradient, rule: DistillLoss, lesson: Lesson) -> Gradient:
+def _allowed(lesson: Gradient, task: Gradient, rule: DistillLoss) -> Gradient:
     """What is left of a lesson's gradient."""
-    if rule.conflict == 'project':
-        taught, _ = project_gradient(taught, task)
+    given = project_gradient(lesson, task)[0] if rule.conflict == 'project' else lesson
     if rule.balance is not None:
         limit: float | Tensor = rule.balance
-        if rule.balance_lead:
-            who = (lesson.ranks, lesson.weight, lesson.rival)
-            limit = limit * teachers_lead(*who, per=rule.balance_per)
-        taught, _ = balance_gradient(taught, task, limit, rule.balance_per)
-    if rule.fade:
-        taught = tuple(each * (1 - run_share()) for each in taught)
-    return taught
+        if rule.balance_odds:
+            limit = limit * agreement_odds(lesson, task, rule.balance_per)
+        given, _ = balance_gradient(given, task, limit, rule.balance_per)
+    return tuple(each * (1 - run_share()) for each in given) if rule.fade else given
 
 
 def run_share() -> float:

@@ -174,7 +174,7 @@ class ClassroomDistiller(StudentInPlace):
         if mentors:
             task, _ = self.parse_losses(losses)
             against = contradictions(student, mentors, lesson, task, output)
-            distill, pull = consented(distill, task, output, self.distill_loss, lesson)
+            distill, pull = consented(distill, task, output, self.distill_loss)
         names = [mentor.name for mentor in self.mentors]
         self.record = LessonRecord.of(names, scores, lesson, temperatures, finite, pull, against)
         return dict(losses, loss_distill=distill, **self.record.scalars())

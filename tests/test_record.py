@@ -174,9 +174,11 @@ def test_a_ratio_after_is_told_only_where_lessons_are_corrected():
         (
             dict(lesson_to_task=16.94, against=0.26),
             {'outweighed'},
-            'gradient of loss_distill was 16.9 times .* set distill_loss.balance=1',
+            'gradient of loss_distill was 16.9 times .* 26% .* distill_loss.balance=0.3 with',
         ),
-        (dict(lesson_to_task=16.94, lesson_to_task_after=1.0), set(), ''),
+        (dict(lesson_to_task=16.94, against=0.26, lesson_to_task_after=1.0), set(), ''),
+        (dict(lesson_to_task=16.94, against=0.1), set(), ''),
+        (dict(lesson_to_task=16.94), set(), ''),
         (dict(lesson_to_task=0.0), set(), ''),
         (
             dict(lesson_to_task=0.0, lesson_to_task_after=0.0),
@@ -388,14 +390,19 @@ def test_a_task_weight_of_next_to_nothing_is_told_in_full():
 
 
 def test_a_lesson_that_outweighs_the_labels_is_told_in_full():
+    """By more than twice the odds that it agrees with them, which count for 1 at least."""
     sentence = (
         'lessons outweighed the labels: at the output the gradient of loss_distill was {} times '
-        'that of the task, and may undo what the labels teach; set distill_loss.balance=1, or a '
-        'smaller loss_weight'
+        'that of the task, {} of the lessons contradicted their labels, and they may undo what '
+        'these teach; set distill_loss.balance=0.3 with balance_odds=True, or a smaller loss_weight'
     )
-    assert told(lesson_to_task=2.04) == dict(outweighed=sentence.format('2.0'))
-    both = dict(lesson_to_task=1.0, lesson_to_task_after=3.0)
-    assert told(**both) == dict(outweighed=sentence.format('3.0'))
+    assert told(lesson_to_task=2.04, against=0.5) == dict(outweighed=sentence.format('2.0', '50%'))
+    assert told(lesson_to_task=6.04, against=0.25) == dict(outweighed=sentence.format('6.0', '25%'))
+    assert told(lesson_to_task=5.96, against=0.25) == told(lesson_to_task=1.96, against=0.5) == {}
+    both = dict(lesson_to_task=1.0, lesson_to_task_after=3.0, against=0.5)
+    assert told(**both) == dict(outweighed=sentence.format('3.0', '50%'))
+    assert 'outweighed' in told(lesson_to_task=2.04, against=0.9)
+    assert 'outweighed' not in told(lesson_to_task=1.96, against=0.9)
 
 
 def test_labels_that_ask_for_nothing_are_told_in_full():

@@ -1,6 +1,7 @@
 """Pure tensor functions of the method; torch is all they import."""
 
 from .gradients import (
+    agreement_odds,
     balance_gradient,
     gradient_agreement,
     gradient_norm,
@@ -9,14 +10,7 @@ from .gradients import (
 )
 from .grids import Scale, decode_heatmaps, resample_heatmaps
 from .losses import dist_distill, dkd_distill, kl_distill, mse_distill
-from .ranks import (
-    active_mentors,
-    batch_score,
-    member_ranks,
-    ordinal_positions,
-    sample_score,
-    teachers_lead,
-)
+from .ranks import active_mentors, batch_score, member_ranks, ordinal_positions, sample_score
 from .scores import keypoint_pck, keypoint_similarity, target_among, true_class_probability
 from .simcc import decode_simcc, heatmap_marginals, product_heatmap, resample_bins
 from .temperatures import adaptive_temperature, dynamic_temperatures
@@ -26,6 +20,7 @@ __all__ = [
     'Scale',
     'active_mentors',
     'adaptive_temperature',
+    'agreement_odds',
     'balance_gradient',
     'batch_score',
     'confidence_weights',
@@ -50,7 +45,6 @@ __all__ = [
     'resample_heatmaps',
     'sample_score',
     'target_among',
-    'teachers_lead',
     'true_class_probability',
     'with_gradient',
 ]

@@ -147,30 +147,3 @@ def active_mentors(ranks: Tensor, strict: bool = False, student: Optional[Tensor
     student, mentors = ranks[:1] if student is None else student, ranks[1:]
     ahead = mentors > student if strict else mentors >= student
     return ahead & (mentors > 0)
-
-
-def teachers_lead(
-    ranks: Tensor, weight: Tensor, student: Optional[Tensor] = None, per: str = 'batch'
-) -> Tensor:
-    """How many times better than the student those are who teach, ``sum w r_m / sum w r_s``.
-
-    At least 1, also where nobody teaches; infinite where a student of rank 0 is taught.
-
-    Args:
-        ranks: ``(1 + M, N, K)``, the student in row 0.
-        weight: ``(M, N, K)``, what each mentor's lesson counts; 0 for who is silent.
-        student: As in :func:`active_mentors`.
-        per: 'batch', one lead, or 'sample'.
-
-    Returns:
-        ``(1,)``, or ``(N,)`` per sample.
-
-    Example:
-        >>> ranks = torch.tensor([0.5, 1.5, 1.0]).view(3, 1, 1)
-        >>> teachers_lead(ranks, weight=torch.tensor([1.5, 0.0]).view(2, 1, 1))
-        tensor([3.])
-    """
-    student, mentors = ranks[:1] if student is None else student, ranks[1:]
-    over = (0, 2) if per == 'sample' else (0, 1, 2)
-    theirs, own = ((weight * rank).sum(over).view(-1) for rank in (mentors, student))
-    return torch.where(theirs > own, theirs / own, 1)

@@ -131,7 +131,7 @@ class Consent(TypedDict, total=False):
 
     balance: Optional[float]
     balance_per: str
-    balance_lead: bool
+    balance_odds: bool
     conflict: str
     fade: bool
 
@@ -155,8 +155,9 @@ class DistillLoss(Part):
         balance_per: Whose norms are compared: the whole 'batch' or each 'sample'. A sample's
             factor does not depend on the others, so several processes do as one does; of a batch
             each process has its own. But samples with little to learn then get little of a lesson.
-        balance_lead: Whether a lesson may weigh more the further its mentors are ahead: ``balance``
-            times what those who teach score, over what the student scores on the same samples.
+        balance_odds: Whether a lesson may weigh more the more of it agrees with the labels: its
+            limit is ``balance`` times how many of its parts (of a sample's keypoint, class: of a
+            sample) agree with their label for each that contradicts it.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
         fade: Whether what is left of a lesson shrinks evenly over the run, from all of it to
@@ -178,7 +179,7 @@ class DistillLoss(Part):
     compares_values: bool = False
     balance: Optional[float] = None
     balance_per: str = 'batch'
-    balance_lead: bool = False
+    balance_odds: bool = False
     conflict: str = 'keep'
     fade: bool = False
 
@@ -187,16 +188,16 @@ class DistillLoss(Part):
         loss_weight: float = 1.0,
         balance: Optional[float] = None,
         balance_per: str = 'batch',
-        balance_lead: bool = False,
+        balance_odds: bool = False,
         conflict: str = 'keep',
         fade: bool = False,
     ) -> None:
-        _check_consent(balance, balance_per, balance_lead, conflict)
+        _check_consent(balance, balance_per, balance_odds, conflict)
         refuse_negative('distill_loss', loss_weight=loss_weight)
         self.loss_weight = loss_weight
         self.balance = balance
         self.balance_per = balance_per
-        self.balance_lead = balance_lead
+        self.balance_odds = balance_odds
         self.conflict = conflict
         self.fade = fade
 
@@ -272,7 +273,7 @@ def _of(
 
 
 def _check_consent(
-    balance: object, balance_per: object, balance_lead: object, conflict: object
+    balance: object, balance_per: object, balance_odds: object, conflict: object
 ) -> None:
     number = isinstance(balance, (int, float)) and not isinstance(balance, bool)
     if balance is not None and not (number and 0 < balance < inf):  # type: ignore[operator]
@@ -280,10 +281,10 @@ def _check_consent(
             f'distill_loss.balance={balance!r} is no positive number: 1 lets a lesson weigh as '
             'much as the task, None does not look'
         )
-    if balance_lead and balance is None:
+    if balance_odds and balance is None:
         raise ValueError(
-            'distill_loss.balance_lead=True lets a balance grow, and there is none: set '
-            'distill_loss.balance=1.0, or balance_lead=False'
+            'distill_loss.balance_odds=True multiplies a balance, and there is none: set '
+            'distill_loss.balance=1.0, or balance_odds=False'
         )
     for setting, value, choices in (
         ('balance_per', balance_per, BALANCE_PER),

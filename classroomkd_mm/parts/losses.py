@@ -94,7 +94,7 @@ class MSEDistillLoss(DistillLoss):
         loss_weight: The paper's lambda.
         balance: See :class:`DistillLoss`, as for the next two.
         balance_per: See there.
-        balance_lead: See there.
+        balance_odds: See there.
         conflict: See there.
         fade: See there.
     """

@@ -1,9 +1,9 @@
 # What every COCO and MPII classroom shares. Two bases may not set the same key, and the student's config sets
 # model, custom_hooks and visualizer: so what a classroom adds lies in `classroom`, from where its config takes it.
 custom_imports = dict(imports=['classroomkd_mm'])
-# No lesson outweighs the labels or contradicts them, and in the end there are labels alone: docs/experiments.md. The paper's method
-# is without.
-_consent = dict(balance=1.0, conflict='project', fade=True)
+# A lesson weighs the more the more of it agrees with the labels, and contradicts none: docs/experiments.md. The paper's method is
+# without.
+_consent = dict(balance=0.3, balance_odds=True, conflict='project')
 classroom = dict(
     consent=_consent,
     hooks=[dict(type='SyncBuffersHook'), dict(type='classroomkd_mm.ClassroomHook')],

@@ -26,4 +26,6 @@ runs = dict(
     aver=_taught(**_everybody, distill_loss__loss_weight=0.07),
     classroom=_taught(),
     project=_taught(**_project),
+    consent=_taught(
+        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
     fade=_taught(**_project, distill_loss__fade=True))

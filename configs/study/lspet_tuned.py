@@ -25,4 +25,6 @@ runs = dict(
     classroom=_taught(),
     balance=_taught(distill_loss__balance=1.0),
     project=_taught(**_project),
+    consent=_taught(
+        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
     fade=_taught(**_project, distill_loss__fade=True))

@@ -32,7 +32,7 @@ _everybody = dict(
     mentoring=dict(_delete_=True, type='FixedMentoring', tau=1.0))
 _mine = [dict(name='few_256x192', config='configs/pose/lspet_published/mentor_few.py',
               checkpoint='work_dirs/lspet_published/mentor_few/epoch_20.pth')]
-_consent = dict(distill_loss__balance=1.0, distill_loss__conflict='project')
+_consent = dict(distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project')
 runs = dict(
     alone=dict(config=_plain, options={**_few, **_epochs(20)}),
     kd=_taught(**_everybody, distill_loss__loss_weight=0.07, mentors=_mine),
@@ -41,7 +41,7 @@ runs = dict(
     aver_consent=_taught(**_everybody, **_consent),
     classroom=_taught(),
     consent=_taught(**_consent),
-    fade=_taught(**_consent, distill_loss__fade=True),
+    fade=_taught(distill_loss__balance=1.0, distill_loss__conflict='project', distill_loss__fade=True),
     # Three times as long, as many iterations for both.
     alone_long=dict(config=_plain, options={**_few, **_epochs(60)}),
     kd_long=_taught(12, **_everybody, distill_loss__loss_weight=0.07, mentors=_mine),

@@ -19,16 +19,16 @@ runs = dict(
     label_classroom=dict(config=_classroom, options=_label),
     label_consent=dict(config=_classroom, options={
         **_label,
-        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
-        'model.distill_loss.fade': True}),
+        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.conflict': 'project'}),
     aver=dict(config=_aver, options=_taught),
     classroom=dict(config=_classroom, options=_taught),
     classroom_keypoint=dict(config=_classroom, options={
         **_taught, 'model.knowledge_filter.granularity': 'keypoint'}),
     consent=dict(config=_classroom, options={
         **_taught,
-        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
-        'model.distill_loss.fade': True}),  # as README has it
+        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.conflict': 'project'}),  # as README has it
     no_filter=dict(config=_classroom, options={
         **_taught,
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),

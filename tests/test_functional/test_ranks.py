@@ -14,7 +14,6 @@ from classroomkd_mm.functional import (
     member_ranks,
     ordinal_positions,
     sample_score,
-    teachers_lead,
 )
 
 from .support import chosen, quick, rand, seeds
@@ -171,30 +170,3 @@ def test_a_mentor_is_compared_with_the_students_rank_against_it(seed, strict):
                 assert got[m, n, k].item() == ((r > s if strict else r >= s) and r > 0)
     same = ranks[:1].expand(3, -1, -1)
     assert torch.equal(active_mentors(ranks, strict, same), active_mentors(ranks, strict))
-
-
-@quick
-@given(seeds, st.integers(1, 3), st.booleans(), st.sampled_from([0.1, 1.0, 7.0]))
-def test_the_lead_of_those_who_teach_equals_plain_loops(seed, mentors, own_rank, scale):
-    """Of all samples together, and of each; who is silent counts nothing, nor a common factor."""
-    ranks, weight = rand(1 + mentors, 4, 2, seed=seed), rand(mentors, 4, 2, seed=seed + 1)
-    weight[:, 0] = 0
-    ranks[0, 1] = 0
-    ranks[:, 2], weight[:, 2] = 1.0, 1.0
-    student = rand(mentors, 4, 2, seed=seed + 2) if own_rank else ranks[:1].expand(mentors, -1, -1)
-    mentor_sum, student_sum = [0.0] * 4, [0.0] * 4
-    for n in range(4):
-        for m in range(mentors):
-            for k in range(2):
-                mentor_sum[n] += weight[m, n, k].item() * ranks[m + 1, n, k].item()
-                student_sum[n] += weight[m, n, k].item() * student[m, n, k].item()
-
-    def lead(theirs, own):
-        return theirs / own if theirs > own > 0 else (math.inf if theirs > 0 == own else 1.0)
-
-    told = student if own_rank else None
-    for weights in (weight, weight * scale):
-        each = teachers_lead(ranks, weights, told, per='sample')
-        assert each.tolist() == pytest.approx(list(map(lead, mentor_sum, student_sum)))
-        of_all = teachers_lead(ranks, weights, told)
-        assert of_all.tolist() == pytest.approx([lead(sum(mentor_sum), sum(student_sum))])

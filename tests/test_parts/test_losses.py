@@ -188,9 +188,9 @@ def test_what_a_loss_has_without_any_setting():
             'task, None does not look',
         ),
         (
-            lambda: KLDistillLoss(balance_lead=True),
-            'distill_loss.balance_lead=True lets a balance grow, and there is none: set '
-            'distill_loss.balance=1.0, or balance_lead=False',
+            lambda: KLDistillLoss(balance_odds=True),
+            'distill_loss.balance_odds=True multiplies a balance, and there is none: set '
+            'distill_loss.balance=1.0, or balance_odds=False',
         ),
         (
             lambda: KLDistillLoss(balance_per='epoch'),

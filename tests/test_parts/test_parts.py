@@ -226,10 +226,10 @@ LOSSES = [KLDistillLoss, MSEDistillLoss, DKDDistillLoss, DISTDistillLoss]
 def test_every_loss_takes_what_a_lesson_may_do(kind):
     loss = kind()
     assert (loss.balance, loss.balance_per, loss.conflict) == (None, 'batch', 'keep')
-    assert (loss.balance_lead, loss.fade) == (False, False)
+    assert (loss.balance_odds, loss.fade) == (False, False)
     cfg = dict(type=kind.__name__, loss_weight=0.5, balance=2, conflict='project')
-    loss = build_part(dict(cfg, balance_per='sample', balance_lead=True, fade=True), DistillLoss)
-    assert (loss.balance_lead, loss.fade) == (True, True)
+    loss = build_part(dict(cfg, balance_per='sample', balance_odds=True, fade=True), DistillLoss)
+    assert (loss.balance_odds, loss.fade) == (True, True)
     assert (loss.balance, loss.balance_per, loss.conflict) == (2, 'sample', 'project')
     assert loss.loss_weight == 0.5
     with pytest.raises(TypeError, match=r'distill_loss\.balanc is .* did you mean balance\?'):
