@@ -89,10 +89,11 @@ def consented(
         return distill, None
     with torch.autocast(parts[0].device.type, enabled=False):
         lesson, own = _gradient(distill, parts), _gradient(task, parts)
-        pull = _pull(lesson, own)
+        agreement = gradient_agreement(lesson, own)
+        pull = _pull(lesson, own, agreement)
         if rule.balance is None and rule.conflict == 'keep' and not rule.fade:
             return distill, pull
-        given = _allowed(lesson, own, rule)
+        given = _allowed(lesson, own, agreement, rule)
         norm = gradient_norm(given)[0]
         share = torch.where(pull.lesson > 0, norm / pull.lesson, 1)
         return with_gradient(distill.detach() * share, parts, given), replace(pull, given=norm)
@@ -156,13 +157,13 @@ def _gradient(loss: Tensor, parts: Sequence[Tensor]) -> Gradient:
     )
 
 
-def _allowed(lesson: Gradient, task: Gradient, rule: DistillLoss) -> Gradient:
+def _allowed(lesson: Gradient, task: Gradient, agreement: Gradient, rule: DistillLoss) -> Gradient:
     """What is left of a lesson's gradient."""
     given = project_gradient(lesson, task)[0] if rule.conflict == 'project' else lesson
     if rule.balance is not None:
         limit: float | Tensor = rule.balance
         if rule.balance_odds:
-            limit = limit * agreement_odds(lesson, task, rule.balance_per)
+            limit = limit * agreement_odds(agreement, rule.balance_per)
         given, _ = balance_gradient(given, task, limit, rule.balance_per)
     return tuple(each * (1 - run_share()) for each in given) if rule.fade else given
 
@@ -174,12 +175,12 @@ def run_share() -> float:
     return hub.get_info('iter', 0) / last if last else 0.0
 
 
-def _pull(lesson: Gradient, task: Gradient) -> Pull:
-    agreement = torch.cat([each.flatten() for each in gradient_agreement(lesson, task)])
+def _pull(lesson: Gradient, task: Gradient, agreement: Gradient) -> Pull:
+    votes = torch.cat([each.flatten() for each in agreement])
     return Pull(
         task=gradient_norm(task)[0],
         lesson=gradient_norm(lesson)[0],
         given=None,
-        against=(agreement < 0).sum(),
-        compared=(agreement != 0).sum(),
+        against=(votes < 0).sum(),
+        compared=(votes != 0).sum(),
     )

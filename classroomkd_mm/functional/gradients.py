@@ -122,12 +122,11 @@ def gradient_agreement(lesson: Gradient, task: Gradient) -> tuple[Tensor, ...]:
     return tuple((_units(a) * _directions(b)).sum(-1) for a, b in zip(lesson, task))
 
 
-def agreement_odds(lesson: Gradient, task: Gradient, per: str = 'batch') -> Tensor:
+def agreement_odds(agreement: Sequence[Tensor], per: str = 'batch') -> Tensor:
     """How many lessons agree with their label for each that contradicts it.
 
     Args:
-        lesson: One tensor for each map: ``(N, K, ...)``, or ``(N, C)``, where K is 1.
-        task: Likewise.
+        agreement: As :func:`gradient_agreement` gives it, ``(N, K)`` for each map.
         per: 'batch', the odds of all keypoints together, or 'sample'.
 
     Returns:
@@ -135,11 +134,10 @@ def agreement_odds(lesson: Gradient, task: Gradient, per: str = 'batch') -> Tens
         do, 1 where there is nothing to compare.
 
     Example:
-        >>> lesson = [torch.tensor([[1.0, -1.0], [-1.0, 1.0], [2.0, 1.0]])]
-        >>> agreement_odds(lesson, [torch.tensor([[2.0, -2.0], [2.0, -2.0], [2.0, -2.0]])])
+        >>> agreement_odds([torch.tensor([[0.5, -1.0], [2.0, 0.0]])])
         tensor([2.])
     """
-    each = torch.cat(gradient_agreement(lesson, task), dim=-1)
+    each = torch.cat(tuple(agreement), dim=-1)
     over = -1 if per == 'sample' else (0, 1)
     agree, against = ((found > 0).sum(over).view(-1) for found in (each, -each))
     return torch.where(agree + against > 0, agree / against, 1)

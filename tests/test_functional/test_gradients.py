@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classroomkd_mm.functional import (
+    agreement_odds,
     balance_gradient,
     gradient_agreement,
     gradient_norm,
@@ -172,3 +173,21 @@ def test_a_known_gradient_reaches_every_input_times_what_comes_after():
     assert loss.item() == 3.0
     for each, g in zip(inputs, gradient):
         torch.testing.assert_close(each.grad, 1.25 * g)
+
+
+@quick
+@given(seeds, kinds)
+def test_the_odds_that_a_lesson_agrees_equal_plain_loops(seed, kind):
+    lesson, task = gradients(kind, seed), gradients(kind, seed + 1)
+    task[0][0] = 0  # a sample, or one of its two maps, without a label
+    agreement = gradient_agreement(lesson, task)
+    votes = [[v for part in agreement for v in part[n].tolist()] for n in range(3)]
+
+    def odds(values):
+        agree, against = sum(v > 0 for v in values), sum(v < 0 for v in values)
+        return (agree / against if against else math.inf) if agree + against else 1.0
+
+    assert agreement_odds(agreement, 'sample').tolist() == pytest.approx([odds(v) for v in votes])
+    assert agreement_odds(agreement).tolist() == pytest.approx([odds(sum(votes, []))])
+    none = [torch.zeros_like(part) for part in agreement]
+    assert agreement_odds(none).tolist() == [1]
