@@ -25,6 +25,9 @@ runs = dict(
     consent=dict(config=_classroom, options={
         'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
         'model.distill_loss.conflict': 'project'}),  # as README has it
+    fade=dict(config=_classroom, options={
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}),  # and without the odds
     no_filter=dict(config=_classroom, options={
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
         'model.distill_loss.loss_weight': 0.1}))  # UniformFilter's, as in aver

@@ -21,6 +21,10 @@ runs = dict(
         **_label,
         'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
         'model.distill_loss.conflict': 'project'}),
+    label_fade=dict(config=_classroom, options={
+        **_label,
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}),
     aver=dict(config=_aver, options=_taught),
     classroom=dict(config=_classroom, options=_taught),
     classroom_keypoint=dict(config=_classroom, options={
@@ -29,6 +33,10 @@ runs = dict(
         **_taught,
         'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
         'model.distill_loss.conflict': 'project'}),  # as README has it
+    fade=dict(config=_classroom, options={
+        **_taught,
+        'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',
+        'model.distill_loss.fade': True}),  # and without the odds
     no_filter=dict(config=_classroom, options={
         **_taught,
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),
