@@ -35,6 +35,8 @@ class LessonRecord:
         unlabelled: How many samples have no label, a scalar.
         against: ``(2, M)``, how many of each mentor's lessons contradict the labels, and of how
             many that were looked at.
+        judged: ``(1 + M,)``, in how many batches each member was judged, the student first.
+        teachable: ``(M,)``, in how many there was anything that a mentor could teach.
     """
 
     names: tuple[str, ...]
@@ -51,6 +53,8 @@ class LessonRecord:
     corrected: bool = False
     unlabelled: Tensor = field(default_factory=lambda: torch.zeros(()))
     against: Tensor = field(default_factory=lambda: torch.zeros(2, 1))
+    judged: Tensor = field(default_factory=lambda: torch.zeros(1))
+    teachable: Tensor = field(default_factory=lambda: torch.zeros(1))
 
     @classmethod
     def of(
@@ -78,6 +82,8 @@ class LessonRecord:
             muted=(~torch.stack(list(finite))).any(-1).to(active) if names else active,
             task_weight=_mean_weight(lesson, scores),
             batches=torch.ones_like(mean[0]),
+            judged=scores.judged.any(-1).any(-1).to(mean).expand_as(mean),
+            teachable=counted.any(-1).any(-1).to(mean),
             pull=_pulls(pull, mean),
             corrected=pull is not None and pull.given is not None,
             unlabelled=scores.unlabelled.sum().to(mean),
@@ -86,7 +92,7 @@ class LessonRecord:
 
     def scalars(self) -> dict[str, Tensor]:
         """The means by name: ``classroom/student_score``, ``classroom/<mentor>/active``, ..."""
-        found = {f'{SCOPE}student_score': self.student_score / self.batches}
+        found = {f'{SCOPE}student_score': _share(self.student_score, self.judged[0])}
         found.update({f'{SCOPE}{key}': value for key, value in self._contest().items()})
         for name, row in zip(self.names, self._rows()):
             found.update({f'{SCOPE}{name}/{key}': value for key, value in row.items()})
@@ -101,11 +107,14 @@ class LessonRecord:
         return dict(found, lesson_to_task_after=_share(given, task)) if self.corrected else found
 
     def _rows(self) -> list[dict[str, Tensor]]:
-        """The mentors' means; of ``muted`` the share of batches."""
-        warmth = torch.where(self.active > 0, self.warmth / self.active, 1)
-        columns = dict(active=self.active, score=self.score, rank=self.rank, muted=self.muted)
-        means = {key: value / self.batches for key, value in columns.items()}
-        means = dict(means, temperature=warmth)
+        """The mentors' means over the batches that told; of ``muted`` the share of all."""
+        means = dict(
+            active=_share(self.active, self.teachable),
+            score=_share(self.score, self.judged[1:]),
+            rank=_share(self.rank, self.judged[1:]),
+            temperature=torch.where(self.active > 0, self.warmth / self.active, 1),
+            muted=self.muted / self.batches,
+        )
         order = ('active', 'score', 'rank', 'temperature', 'muted')
         return [{key: means[key][i] for key in order} for i in range(len(self.names))]
 
@@ -150,8 +159,8 @@ class LessonRecord:
             against = _share(*self.against[:, i]).item()
             mentors[name] = dict(plain, against=against, muted_batches=round(self.muted[i].item()))
         return dict(
-            student_score=(self.student_score / self.batches).item(),
-            task_weight=(self.task_weight / self.batches).item(),
+            student_score=_share(self.student_score, self.judged[0]).item(),
+            task_weight=_share(self.task_weight, self.judged[0]).item(),
             **{key: value.item() for key, value in self._contest().items()},
             losses={key: (value / self.batches).item() for key, value in self.losses.items()},
             mentors=mentors,

@@ -54,13 +54,42 @@ def test_the_mean_temperature_is_one_over_lessons_not_batches():
     def batch(active, temperature):
         one = torch.ones(1)
         return LessonRecord(
-            ('m',), one[0], one * active, one, one, one * active * temperature, one, one[0], one[0]
+            ('m',),
+            one[0],
+            one * active,
+            one,
+            one,
+            one * active * temperature,
+            one,
+            one[0],
+            one[0],
+            judged=torch.ones(2),
+            teachable=one,
         )
 
     # Batch 1: half active at tau 3; batch 2: nobody.
     total = batch(0.5, 3.0) + batch(0.0, 1.0)
     line = total.line()['mentors']['m']
     assert line['temperature'] == 3.0 and line['active'] == 0.25 and line['muted_batches'] == 2
+
+
+def test_a_mean_is_over_the_batches_in_which_there_was_something_to_judge():
+    """Batch 2 has no label, so nothing is known of anybody; of batch 3 mentor b knows nothing."""
+    values = torch.full((3, 2, 5), 0.8)
+    some = torch.tensor([[True] * 5, [False] * 5])
+    total = None
+    for labelled, known in ((True, None), (False, None), (True, some)):
+        scores = Scores(values, torch.full((2, 5), labelled), known=known)
+        lesson = KnowledgeFilter(task_bias=1.0)(scores)
+        tau, finite = AdaptiveMentoring(3.0)(lesson), torch.ones(2, 2) > 0
+        made = LessonRecord.of(NAMES, scores, lesson, tau, finite).double()
+        total = made if total is None else total + made
+    line = total.line()
+    assert line['student_score'] == pytest.approx(0.8) and line['task_weight'] == pytest.approx(1.8)
+    for name in NAMES:
+        told = line['mentors'][name]
+        assert told['score'] == pytest.approx(0.8) and told['active'] == 1
+    assert total.judged.tolist() == [2, 2, 1] and total.teachable.tolist() == [3, 2]
 
 
 def test_a_sum_counts_batches_losses_and_who_was_muted():

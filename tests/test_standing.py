@@ -94,6 +94,18 @@ def test_without_a_standing_everybody_teaches(granularity, standing):
 
 
 @pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
+def test_who_was_never_judged_teaches_where_no_label_tells(granularity):
+    """Its zero is no score; that of a mentor beside which the student has one is."""
+    scores = batch(0)
+    for own, teaches in ((0.0, True), (0.5, False)):
+        standing = torch.tensor([[0.5, 0.0, 0.8], [0.5, own, 0.5]])
+        stood = Scores(scores.values, scores.labelled, standing=standing)
+        lesson = KnowledgeFilter(granularity)(stood)
+        assert lesson.active[0, 1].all() == teaches and lesson.active[1, 1].all()
+        assert (lesson.weight[0, 1] == (0.5 if teaches else 0)).all()
+
+
+@pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
 def test_a_mentor_of_some_keypoints_stands_against_the_student_on_those(granularity):
     known = torch.tensor([[True, True, False, False, False], [True] * 5])
     scores = batch(0, known)

@@ -32,7 +32,7 @@ from ..members import AnyMentor
 from ..mentors.cheap import CHEAP
 from ..parts import DistillLoss
 from ..runs import read_classroom
-from ..structures import Lesson
+from ..structures import Lesson, Reading
 from .check import Dataset, build_classroom, first_samples, positive, training_set
 
 EXAMPLE = """examples:
@@ -158,23 +158,27 @@ def _loss(model: ClassroomDistiller, data: Mapping[str, Any]) -> Work:
     """The distillation loss of a lesson in which everybody teaches everything."""
     with torch.no_grad():
         student = model.task.read(model.task.forward(model, data['inputs'])[1]).parts
-        mentors = [reading.parts for reading in model._ask(data['inputs'], data['data_samples'])[0]]
+        mentors = model._ask(data['inputs'], data['data_samples'])[0]
     leaves = [part.detach().requires_grad_() for part in student]
 
     def learn() -> None:
         for i, leaf in enumerate(leaves):
             leaf.grad = None
-            everybody(model.distill_loss, leaf, [parts[i] for parts in mentors]).backward()
+            told = [reading.parts[i] for reading in mentors]
+            everybody(model.distill_loss, leaf, told, mentors).backward()
 
     return learn
 
 
 def everybody(
-    distill_loss: DistillLoss, student: torch.Tensor, mentors: Sequence[torch.Tensor]
+    distill_loss: DistillLoss,
+    student: torch.Tensor,
+    mentors: Sequence[torch.Tensor],
+    readings: Sequence[Reading] = (),
 ) -> torch.Tensor:
     """The loss of a lesson at temperature 2 that all mentors give on all of ``(N, K, D)``."""
     one = torch.ones(len(mentors), len(student), 1, device=student.device)
-    lesson = Lesson(one > 0, one, one[:1].expand(1 + len(mentors), -1, -1))
+    lesson = Lesson(one > 0, one, one[:1].expand(1 + len(mentors), -1, -1)).about(readings)
     labelled = torch.ones(student.shape[:2], dtype=torch.bool, device=student.device)
     target = torch.zeros(student.shape[:2], dtype=torch.long, device=student.device)
     return distill_loss(student, mentors, lesson, 2 * one, labelled, target)

@@ -174,6 +174,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.reference not in (None, *runs):
         raise ValueError(f'--reference: unknown {args.reference!r}, choose from {sorted(runs)}')
     reference = args.reference or study.reference
+    if reference and reference not in runs:
+        print(
+            f'no run is called {reference!r} here: without --reference RUN there are no differences'
+        )
     study = replace(study, runs=runs, metric=args.metric or study.metric)
     table = summarise(run_study(study, args.seeds, args.split, root), reference)
     lines = markdown(table, numeric=True)

@@ -90,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     student = source.student()
     facts = facts_of(source.cfg, student, tuple(args.input_size) if args.input_size else None)
+    if 'classes' in facts:
+        facts['classes'] = facts['classes'] or list(source.classes)
     facts['checkpoint'] = source.checkpoint.name
     facts['stock'] = write_stock(source, student, facts, out)
     print(f'stock files: {facts["stock"]}')
@@ -115,7 +117,9 @@ def write_stock(source: Source, student: torch.nn.Module, facts: Facts, out: Pat
         ValueError: Where they predict something else there.
     """
     source.cfg.dump(str(out / 'student.py'))
-    torch.save(dict(state_dict=student.state_dict(), meta={}), out / 'student.pth')
+    names = tuple(facts.get('classes') or ())
+    meta = dict(dataset_meta=dict(classes=names)) if names else {}
+    torch.save(dict(state_dict=student.state_dict(), meta=meta), out / 'student.pth')
     needs = needs_more(source)
     if needs:
         return f'written; not tried without {needs}, which the model is made of'

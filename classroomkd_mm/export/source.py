@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..mentors import MentorSettings
-from ..mentors.checkpoint import load_matching, read_state_dict
+from ..mentors.checkpoint import load_matching, read_checkpoint, read_state_dict
 from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
 from ..runs.views import without_views
 
@@ -28,6 +28,7 @@ class Source:
         checkpoint: The file of its weights.
         weights: These, by name.
         mentors: The entries of the run's mentors; none where it was no classroom.
+        classes: The data set's as the checkpoint names them; none where it does not.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Source:
     checkpoint: Path
     weights: Mapping[str, Tensor]
     mentors: Sequence[Mapping[str, Any]]
+    classes: tuple[str, ...] = ()
 
     def student(self) -> nn.Module:
         """The student with its weights, for evaluation.
@@ -78,7 +80,17 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
     mentors = (run.get('model') or {}).get('mentors') or ()
-    return Source(folder, cfg, path, read_state_dict(path, 'checkpoint', trusted), mentors)
+    weights = read_state_dict(path, 'checkpoint', trusted)
+    return Source(folder, cfg, path, weights, mentors, _classes(path, trusted))
+
+
+def _classes(path: Path, trusted: bool) -> tuple[str, ...]:
+    """Names that MMEngine keeps in a checkpoint, such as those of a data set's folders."""
+    content: Any = read_checkpoint(path, 'checkpoint', trusted)
+    for key in ('meta', 'dataset_meta', 'classes'):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    names = content if isinstance(content, (list, tuple)) else ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
 
 
 def _run_config(folder: Path) -> Config:

@@ -147,6 +147,8 @@ def _check_lesson(lesson: object, part: Filter, mentors: int, keypoints: int) ->
     _check_shape(lesson.ranks, part, 'ranks', (1 + mentors, SAMPLES), keypoints)
     if lesson.active.dtype is not torch.bool or not lesson.weight.is_floating_point():
         _refuse(part, 'active as bool and weight as float', lesson.active.dtype)
+    if not (lesson.weight.isfinite() & (lesson.weight >= 0)).all():
+        _refuse(part, 'finite weights of at least 0', f'{lesson.weight.min().item()}')
     own = lesson.task_weight
     if part.task_weight is None and (own is None or tuple(own.shape) != (SAMPLES,)):
         _refuse(part, f'task_weight shaped ({SAMPLES},)', own)

@@ -162,12 +162,15 @@ def _by_standing(
 
 
 def _unfiltered(scores: Scores, active: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Without label and standing every mentor teaches with weight 1 / M: of those that know any."""
+    """Without label and standing a mentor teaches with weight 1 / M: of those that know any.
+
+    One that was never judged has none: it and the student on what it knows are 0 there.
+    """
     counts = torch.ones_like(active) if scores.counts is None else scores.counts.expand_as(active)
     equal = counts / counts.sum(0).clamp(min=1)
     free = scores.unlabelled
     if scores.standing is not None:
-        free = free & ~scores.standing.any()
+        free = free & ~scores.standing[:, 1:, None, None].any(0)
     return torch.where(free, counts, active), torch.where(free, equal, weight)
 
 

@@ -49,3 +49,18 @@ def test_a_classifier_gives_probabilities(model, said, tmp_path, capsys):
     (got,) = graph.onnx_runs(tmp_path / 'export/end2end.onnx')(inputs.numpy())
     assert np.allclose(want, got, atol=1e-5) and np.allclose(got.sum(-1), 1, atol=1e-5)
     assert 'no predictions.png' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('names', [('apple', 'bear', 'crane', 'dog', 'elm'), ()])
+def test_names_that_only_the_checkpoint_knows_go_along(names, tmp_path):
+    """Those of a data set's folders, as MMEngine keeps them."""
+    preprocessor = dict(num_classes=5, mean=[125.3] * 3, std=[62.9] * 3, to_rgb=False)
+    cfg = Config(dict(default_scope=SCOPE, model=STOCK, data_preprocessor=preprocessor))
+    cfg.test_dataloader = dict(dataset=dict(type='CustomDataset', data_root='nowhere', pipeline=[]))
+    cfg.dump(str(tmp_path / 'plain.py'))
+    meta = dict(dataset_meta=dict(classes=names)) if names else {}
+    torch.save(dict(state_dict=MODELS.build(STOCK).state_dict(), meta=meta), tmp_path / 'a.pth')
+    argv = ['export', str(tmp_path), '--checkpoint', str(tmp_path / 'a.pth'), '--rounds', '1']
+    assert main([*argv, '--input-size', '32', '32']) == 0
+    assert json.loads((tmp_path / 'export/export.json').read_text())['classes'] == list(names)
+    assert torch.load(tmp_path / 'export/student.pth', weights_only=True)['meta'] == meta

@@ -5,6 +5,7 @@ from math import exp, log
 
 import pytest
 import torch
+from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.structures import DataSample
 
 from classroomkd_mm.analysis.fidelity import Fidelity, add_batch
@@ -301,9 +302,17 @@ def test_names_that_stand_for_two_classes_are_refused():
         with pytest.raises(ValueError) as error:
             shared_classes(list(theirs), list(ours), "mentor 'm'")
         assert str(error.value) == (
-            f"mentor 'm': {side} names ['a', 'b', 'c'] twice: they cannot be joined by name"
+            f"mentor 'm': {side} names ['a', 'b', 'c'] twice: they cannot be joined by name; "
+            'rename one of each'
         )
     assert shared_classes('aab', 'aab', 'm') == [(0, 0), (1, 1), (2, 2)]  # as they stand
+    # ImageNet has two cranes: who asks for neither may have the others.
+    theirs = list(IMAGENET_CATEGORIES)
+    assert theirs.count('crane') == 2
+    ours = [theirs[948], 'gizmo', theirs[0]]
+    assert shared_classes(theirs, ours, 'm') == [(0, 948), (2, 0)]
+    with pytest.raises(ValueError, match=r"classes names \['crane'\] twice"):
+        shared_classes(theirs, [*ours, 'crane'], 'm')
     with pytest.raises(ValueError, match=r"\['x', 'y', 'z'\], the data set \['a', 'b', 'c'\]$"):
         shared_classes('xyza', 'abcd', 'm')
 

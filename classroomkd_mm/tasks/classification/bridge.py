@@ -146,16 +146,18 @@ def shared_classes(theirs: Sequence[str], ours: Sequence[str], who: str) -> list
     """Where each class that both have is among the student's and among a mentor's.
 
     Raises:
-        ValueError: Naming names that stand for two classes, or both sides where fewer than two
-            classes are shared.
+        ValueError: Naming shared names that stand for two classes, or both sides where fewer than
+            two classes are shared.
     """
     if list(theirs) == list(ours):
         return [(i, i) for i in range(len(ours))]
+    both = set(theirs) & set(ours)
     for side, names in (('classes', theirs), ("the data set's classes", ours)):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
+        twice = sorted({name for name in both if list(names).count(name) > 1})
         if twice:
             raise ValueError(
-                f'{who}: {side} names {twice[:3]} twice: they cannot be joined by name'
+                f'{who}: {side} names {twice[:3]} twice: they cannot be joined by name; rename one '
+                'of each'
             )
     at = {name: i for i, name in enumerate(theirs)}
     shared = [(i, at[name]) for i, name in enumerate(ours) if name in at]
