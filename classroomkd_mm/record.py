@@ -68,10 +68,9 @@ class LessonRecord:
         against: Tensor | None = None,
     ) -> LessonRecord:
         """One batch's record, on its device and without waiting for it."""
-        mean = _mean(scores.values, scores.judged)
         counted = _teachable(scores, lesson.active.shape[-1] > 1).expand(len(names), -1, -1)
         taught, ranked = lesson.active & counted, counted & ~scores.unlabelled
-        active = _mean(taught, counted)
+        mean, active = _mean(scores.values, scores.judged), _mean(taught, counted)
         return cls(
             names=tuple(names),
             student_score=mean[0],

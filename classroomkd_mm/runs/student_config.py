@@ -1,6 +1,7 @@
 """What a config says of its classroom, and the config of the student alone."""
 
 import copy
+import sys
 from collections.abc import Mapping
 from inspect import signature
 from typing import Any, Optional
@@ -69,13 +70,35 @@ def _put_stock_losses(value: Any) -> None:
 
 
 def _imports(cfg: Config) -> Optional[dict[str, Any]]:
-    """The config's imports, without this package's where nothing of it is left."""
+    """The config's imports, without this package's and its rules' where nothing of them is left."""
     custom = cfg.pop('custom_imports', None) or {}
     named = custom.get('imports') or []
     named = [named] if isinstance(named, str) else named
     if not _needs_package(cfg.to_dict()):
+        left = _types(cfg.to_dict())
         named = [name for name in named if name.split('.')[0] != PACKAGE]
+        named = [name for name in named if not _holds_rules_alone(name, left)]
     return {**custom, 'imports': list(named)} if named else None
+
+
+def _holds_rules_alone(name: str, left: set[str]) -> bool:
+    """Whether a module makes use of this package, and nothing in a config is of its classes."""
+    found = vars(sys.modules[name]).values() if name in sys.modules else ()
+    classes = [each for each in found if isinstance(each, type)]
+    uses = any(c.__module__.split('.')[0] == PACKAGE for each in classes for c in each.__mro__)
+    return uses and not left & {c.__name__ for c in classes if c.__module__ == name}
+
+
+def _types(value: object) -> set[str]:
+    """The names of all types in a config, without their scopes."""
+    found: set[str] = set()
+    if isinstance(value, Mapping):
+        kind = value.get('type')
+        found |= {getattr(kind, '__name__', str(kind)).split('.')[-1]} if kind else set()
+        value = list(value.values())
+    for each in value if isinstance(value, (list, tuple)) else ():
+        found |= _types(each)
+    return found
 
 
 def _needs_package(value: object) -> bool:

@@ -1,5 +1,8 @@
 """The config of the student alone."""
 
+import importlib
+import sys
+
 from mmengine.config import Config
 
 from classroomkd_mm import ClassroomDistiller, ClassroomHook, LabelKLLoss
@@ -116,3 +119,41 @@ def test_the_hook_is_added_where_it_is_missing_and_the_others_stay():
     assert with_classroom_hook(cfg).custom_hooks == [added]
     plain = Config(dict(model=dict(type='Net'), custom_hooks=[]))
     assert with_classroom_hook(plain).custom_hooks == []
+
+
+RULES = """
+from classroomkd_mm.parts import KnowledgeFilter
+from classroomkd_mm.registry import MODELS
+from mmengine.model import BaseModule
+
+
+@MODELS.register_module(force=True)
+class MyRule(KnowledgeFilter):
+    pass
+
+
+class MyBackbone(BaseModule):
+    pass
+"""
+
+
+def test_a_module_of_rules_is_not_imported_for_the_student(tmp_path, monkeypatch):
+    """Stock tools would fail at it; one that has the student's own classes stays, as one unread."""
+    (tmp_path / 'my_rules.py').write_text(RULES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module('my_rules')
+    monkeypatch.delitem(sys.modules, 'unread', raising=False)
+    cfg = Config(
+        dict(
+            model=dict(
+                type='classroomkd_mm.ClassroomDistiller',
+                student=dict(type='TopdownPoseEstimator', backbone=dict(type='ResNet', depth=18)),
+                knowledge_filter=dict(type='MyRule'),
+            ),
+            custom_imports=dict(imports=['classroomkd_mm', 'my_rules', 'unread', 'json']),
+        )
+    )
+    assert student_config(cfg).custom_imports == dict(imports=['unread', 'json'])
+    for kind in ('MyBackbone', 'mmpose.MyBackbone', sys.modules['my_rules'].MyBackbone):
+        cfg.model.student.backbone.type = kind
+        assert 'my_rules' in student_config(cfg).custom_imports['imports']
