@@ -164,7 +164,7 @@ class DistillLoss(Part):
             nothing: labels have the last word. It needs a runner, which knows how long the run is.
 
     Raises:
-        ValueError: For a weight below 0, a balance that is not positive, its lead without one, or
+        ValueError: For a weight below 0, a balance that is not positive, its odds without one, or
             another word.
 
     Attributes:

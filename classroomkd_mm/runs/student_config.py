@@ -82,11 +82,15 @@ def _imports(cfg: Config) -> Optional[dict[str, Any]]:
 
 
 def _holds_rules_alone(name: str, left: set[str]) -> bool:
-    """Whether a module makes use of this package, and nothing in a config is of its classes."""
+    """Whether a module makes use of this package, and nothing in a config is of its classes.
+
+    A package's are those of its modules as well.
+    """
     found = vars(sys.modules[name]).values() if name in sys.modules else ()
     classes = [each for each in found if isinstance(each, type)]
     uses = any(c.__module__.split('.')[0] == PACKAGE for each in classes for c in each.__mro__)
-    return uses and not left & {c.__name__ for c in classes if c.__module__ == name}
+    root = name.split('.')[0]
+    return uses and not left & {c.__name__ for c in classes if c.__module__.split('.')[0] == root}
 
 
 def _types(value: object) -> set[str]:

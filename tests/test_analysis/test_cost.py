@@ -16,6 +16,8 @@ from classroomkd_mm import ClassroomDistiller
 from classroomkd_mm.analysis import cost
 from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import Mentor
+from classroomkd_mm.parts import DistillLoss, build_part
+from classroomkd_mm.structures import Reading
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,6 +134,20 @@ def test_weights_are_loaded_where_it_is_asked(config, capsys):
 def test_what_is_kept_for_backward_does_not_grow_with_mentors(demo_config):
     kept = [cost.kept_for_backward(demo_config('classroom'), mentors) for mentors in (1, 2, 6)]
     assert kept == [17 * 32 * 24 * 4] * 3
+
+
+@pytest.mark.parametrize('kind', ['KLDistillLoss', 'DKDDistillLoss', 'DISTDistillLoss'])
+def test_a_mentor_of_some_classes_is_compared_on_those(kind):
+    loss = build_part(dict(type=kind), DistillLoss)
+    student = torch.randn(2, 1, 5, requires_grad=True)
+    whole, few = torch.randn(2, 1, 5), torch.randn(2, 1, 3)
+    readings = [
+        Reading(whole[:, 0], (whole,)),
+        Reading(few[:, 0], (few,), places=torch.tensor([0, 2, 4])),
+    ]
+    (gradient,) = torch.autograd.grad(cost.everybody(loss, student, [few], readings[1:]), student)
+    assert (gradient[..., [1, 3]] == 0).all() and gradient[..., [0, 2, 4]].any(-1).all()
+    assert cost.everybody(loss, student, [whole, few], readings).isfinite()
 
 
 def test_the_student_is_timed_as_the_stock_model(demo_config, monkeypatch):

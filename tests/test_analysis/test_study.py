@@ -162,6 +162,23 @@ def test_the_tool_is_the_library(monkeypatch, capsys):
     assert study.__doc__.strip() in shown and study.EXAMPLES in shown
 
 
+def test_a_study_without_its_reference_says_so(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'small.py').write_text(
+        "metric, reference = 'coco/AP', 'alone'\nruns = dict(alone=dict(config='a.py'))\n"
+    )
+    monkeypatch.setattr(study, 'run_study', lambda its, *_: {name: [0.5] for name in its.runs})
+    (tmp_path / 'w/test').mkdir(parents=True)
+    told = "no run is called 'alone' here: without --reference RUN there are no differences"
+    command = [str(tmp_path / 'small.py'), '--work-dir', str(tmp_path / 'w')]
+    for more, said in (
+        ([], False),
+        (['--set', 'a', '1', '2'], True),
+        (['--set', 'a', '1', '--reference', 'alone__a=1'], False),
+    ):
+        study.main([*command, *more])
+        assert (told in capsys.readouterr().out) == said
+
+
 def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
     cfg = demo_config('alone')
     cfg.train_cfg.max_epochs = 1

@@ -258,6 +258,13 @@ BREACHES = [
         dict(knowledge_filter=Made(weight=ones(M, 2, 1).long())),
         'knowledge_filter=Made must give active as bool and weight as float', 'torch.bool',
     ),
+    *(
+        (
+            dict(knowledge_filter=Made(weight=ones(M, 2, 1) * wrong)),
+            'knowledge_filter=Made must give finite weights of at least 0', str(wrong),
+        )
+        for wrong in (-1.0, float('nan'), float('inf'))
+    ),
     (
         dict(knowledge_filter=Made(task_weight=None)),
         'knowledge_filter=Made must give task_weight shaped (2,)', 'NoneType',

@@ -157,3 +157,17 @@ def test_a_module_of_rules_is_not_imported_for_the_student(tmp_path, monkeypatch
     for kind in ('MyBackbone', 'mmpose.MyBackbone', sys.modules['my_rules'].MyBackbone):
         cfg.model.student.backbone.type = kind
         assert 'my_rules' in student_config(cfg).custom_imports['imports']
+
+
+def test_a_package_of_networks_and_rules_stays_where_a_network_of_it_is_used(tmp_path, monkeypatch):
+    package = tmp_path / 'my_package'
+    package.mkdir()
+    (package / 'both.py').write_text(RULES)
+    (package / '__init__.py').write_text('from .both import MyBackbone, MyRule\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module('my_package')
+    cfg = classroom(knowledge_filter=dict(type='MyRule'))
+    cfg.custom_imports = dict(imports=['my_package'])
+    assert student_config(cfg).custom_imports is None
+    cfg.model.student.backbone = dict(type='MyBackbone')
+    assert student_config(cfg).custom_imports == dict(imports=['my_package'])
