@@ -18,6 +18,7 @@ def classroom(demo_config, tmp_path):
     """A classroom whose mentor has the student's crop, normalisation and codec; and its file."""
     mentor = demo_config('mentor_small')
     mentor.dump(str(tmp_path / 'mentor.py'))
+    torch.manual_seed(0)  # what ran before does not decide which weights these are
     network = MODELS.build(mentor.model)
     network.head.final_layer.bias.data += 1.0  # MMPose reads no peak from negative heatmaps
     torch.save(dict(state_dict=network.state_dict()), tmp_path / 'mentor.pth')
