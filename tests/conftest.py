@@ -17,6 +17,7 @@ import torch
 from fresh import FreshPython
 from hypothesis import Phase, settings
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from oldest import skip_on_the_oldest
@@ -62,6 +63,15 @@ def plain_configs(monkeypatch):
     That takes most of the time of a run as short as a test's.
     """
     monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture(autouse=True)
+def own_logs():
+    """No test writes on to the log of an earlier one, whose folder is deleted."""
+    before = dict(MMLogger._instance_dict)
+    yield
+    MMLogger._instance_dict.clear()
+    MMLogger._instance_dict.update(before)
 
 
 @pytest.fixture(autouse=True)
