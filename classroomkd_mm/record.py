@@ -37,6 +37,7 @@ class LessonRecord:
             many that were looked at.
         judged: ``(1 + M,)``, in how many batches each member was judged, the student first.
         teachable: ``(M,)``, in how many there was anything that a mentor could teach.
+        given: ``(M,)``, the mean weight of its lessons over what it taught, times ``active``.
     """
 
     names: tuple[str, ...]
@@ -55,6 +56,7 @@ class LessonRecord:
     against: Tensor = field(default_factory=lambda: torch.zeros(2, 1))
     judged: Tensor = field(default_factory=lambda: torch.zeros(1))
     teachable: Tensor = field(default_factory=lambda: torch.zeros(1))
+    given: Tensor = field(default_factory=lambda: torch.zeros(1))
 
     @classmethod
     def of(
@@ -78,13 +80,13 @@ class LessonRecord:
             score=mean[1:],
             rank=_mean(lesson.ranks[1:], ranked),
             warmth=_mean_temperature(temperature, taught) * active,
+            given=_mean(lesson.weight, taught) * active,
             muted=(~torch.stack(list(finite))).any(-1).to(active) if names else active,
             task_weight=_mean_weight(lesson, scores),
             batches=torch.ones_like(mean[0]),
             judged=scores.judged.any(-1).any(-1).to(mean).expand_as(mean),
             teachable=counted.any(-1).any(-1).to(mean),
-            pull=_pulls(pull, mean),
-            corrected=pull is not None and pull.given is not None,
+            **_pulls(pull, mean),
             unlabelled=scores.unlabelled.sum().to(mean),
             against=active.new_zeros(2, len(names)) if against is None else against.to(mean),
         )
@@ -111,10 +113,11 @@ class LessonRecord:
             active=_share(self.active, self.teachable),
             score=_share(self.score, self.judged[1:]),
             rank=_share(self.rank, self.judged[1:]),
+            weight=_share(self.given, self.active),
             temperature=torch.where(self.active > 0, self.warmth / self.active, 1),
             muted=self.muted / self.batches,
         )
-        order = ('active', 'score', 'rank', 'temperature', 'muted')
+        order = ('active', 'score', 'rank', 'weight', 'temperature', 'muted')
         return [{key: means[key][i] for key in order} for i in range(len(self.names))]
 
     def with_losses(self, outputs: Mapping[str, Any]) -> LessonRecord:
@@ -182,7 +185,7 @@ def _teachable(scores: Scores, by_keypoint: bool) -> Tensor:
 
 
 def _mean(values: Tensor, judged: Tensor) -> Tensor:
-    """Mean of scores ``(1 + M, N, K)`` over what counts, ``(1 + M,)``."""
+    """Mean of values ``(M, N, K)`` over what counts, ``(M,)``."""
     count = judged.sum((-2, -1)).clamp(min=1)
     return torch.where(judged, values, 0).sum((1, 2)) / count
 
@@ -194,12 +197,14 @@ def _mean_temperature(temperature: Temperatures, taught: Tensor) -> Tensor:
     return (own * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1)
 
 
-def _pulls(pull: Pull | None, like: Tensor) -> Tensor:
+def _pulls(pull: Pull | None, like: Tensor) -> dict[str, Any]:
+    """The record's fields of it."""
     if pull is None:
-        return like.new_zeros(5)
+        return dict(pull=like.new_zeros(5))
     given = pull.lesson if pull.given is None else pull.given
     found = (pull.task, pull.lesson, given, pull.against, pull.compared)
-    return torch.stack([value.to(like) for value in found])
+    sums = torch.stack([value.to(like) for value in found])
+    return dict(pull=sums, corrected=pull.given is not None)
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

@@ -67,11 +67,10 @@ def plain_configs(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def own_logs():
-    """No test writes on to the log of an earlier one, whose folder is deleted."""
-    before = dict(MMLogger._instance_dict)
+    """No test writes to the log of an earlier one: its folder is deleted, its level may be any."""
+    MMLogger._instance_dict.clear()
     yield
     MMLogger._instance_dict.clear()
-    MMLogger._instance_dict.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -212,11 +212,17 @@ def test_every_checkpoint_loads_into_stock_mmpose(demo_config, train, people):
     np.testing.assert_array_equal(got, want)
 
 
-def test_stock_inferencer_reads_a_classroom_checkpoint(demo_config, train, people):
+@pytest.mark.parametrize('fixed', [False, True])
+def test_stock_inferencer_reads_a_classroom_checkpoint(demo_config, train, people, fixed):
     from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 
     cfg = demo_config('classroom')
+    if fixed:
+        cfg.train_dataloader.dataset = dict(
+            type='classroomkd_mm.FixedViews', views=2, dataset=cfg.train_dataloader.dataset
+        )
     train(cfg)
+    assert cfg.train_dataloader.dataset.type.endswith('FixedViews') == fixed
     stock_cfg, path = demo_config('alone'), f'{cfg.work_dir}/epoch_2.pth'
     with open(f'{cfg.work_dir}/student.py') as file:
         assert 'classroomkd_mm' not in file.read()

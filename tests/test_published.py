@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from classroomkd_mm.analysis.check import check
 from classroomkd_mm.analysis.compare import compare
-from classroomkd_mm.tasks.pose.keypoints import names_in_config
+from classroomkd_mm.tasks.pose.keypoints import names_in_config, names_of, published_metainfo
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT.parent / 'shared/data/weights'
@@ -87,15 +87,32 @@ def test_names_in_a_wrong_order_are_noticed(published):
     right = names_in_config(cfg)
     mirrored = swapped(right, 'left', 'right')
     hips = swapped(right, 'shoulder', 'hip')
-    lists = dict(right=right, mirrored=mirrored, hips=hips, random=mirrored)
+    legs = swapped(right, 'knee', 'ankle')
+    shifted = right[2:] + right[:2]
+    lists = dict(
+        right=right, mirrored=mirrored, hips=hips, legs=legs, shifted=shifted, random=mirrored
+    )
     entry = dict(cfg.model.mentors[0])
     entries = [dict(entry, name=name, keypoints=names) for name, names in lists.items()]
     entries[-1]['checkpoint'] = None
-    _, *rows = check(cfg, entries, batch=48)
-    assert [row[1] for row in rows] == ['yes', 'NO', 'NO', 'yes']
-    assert rows[1][-1].startswith('mentors[1].keypoints: on the first 48 samples it sees ')
+    _, *rows = check(cfg, entries, batch=128)
+    assert [row[1] for row in rows] == ['yes', 'NO', 'NO', 'NO', 'NO', 'yes']
+    assert rows[1][-1].startswith('mentors[1].keypoints: on the first 128 samples it sees ')
     assert 'left_shoulder where right_shoulder is labelled' in rows[1][-1]
     assert 'left_hip where left_shoulder is labelled' in rows[2][-1]
+    assert 'left_knee where left_ankle is labelled' in rows[3][-1]
+    assert 'nose where left_ankle is labelled' in rows[4][-1]
+
+
+def test_names_in_another_data_sets_order_are_noticed(published):
+    """Of a network that finds few people, its 14 keypoints in its own order and in AIC's."""
+    aic = names_of(published_metainfo('aic'))
+    right = [*aic[-2:], *aic[:-2]]
+    cfg = published('pp_tinypose_128x96', ['edvardhua_cpm'])
+    entry = dict(cfg.model.mentors[0], letterbox=True)
+    entries = [dict(entry, name=n, keypoints=k) for n, k in dict(right=right, aic=aic).items()]
+    _, *rows = check(cfg, entries, batch=64)
+    assert [row[1] for row in rows] == ['yes', 'NO'], rows
 
 
 @pytest.mark.nightly

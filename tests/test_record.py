@@ -48,6 +48,9 @@ def test_the_scalars_are_plain_means(granularity, partly):
         warmth = [tau[m][c].item() for c in taught] or [1.0]
         mean = sum(warmth) / len(warmth)
         assert got[f'classroom/{name}/temperature'].item() == pytest.approx(mean, rel=1e-5)
+        weights = [lesson.weight[m][c].item() for c in taught] or [0.0]
+        mean = sum(weights) / len(weights)
+        assert got[f'classroom/{name}/weight'].item() == pytest.approx(mean, rel=1e-5)
 
 
 def test_the_mean_temperature_is_one_over_lessons_not_batches():
@@ -105,7 +108,7 @@ def test_a_sum_counts_batches_losses_and_who_was_muted():
     assert [line['mentors'][n]['muted_batches'] for n in NAMES] == [0, 1]
     want = sum(part.scalars()['classroom/student_score'].item() for part in parts) / 3
     assert line['student_score'] == pytest.approx(want)
-    keys = ['active', 'score', 'rank', 'temperature', 'against', 'muted_batches']
+    keys = ['active', 'score', 'rank', 'weight', 'temperature', 'against', 'muted_batches']
     assert list(line['mentors']['a']) == keys
 
 
@@ -319,14 +322,14 @@ def test_where_nothing_can_be_judged_all_means_are_zero_and_nothing_fails():
     line = LessonRecord.of(NAMES, *told).line()
     assert line['student_score'] == line['task_weight'] == 0 and line['unlabelled'] == 2
     want = dict(active=1.0, score=0.0, rank=0.0, temperature=1.0, against=0, muted_batches=0)
-    assert line['mentors'] == dict(a=want, b=want)
+    assert line['mentors'] == {name: dict(want, weight=0.5) for name in NAMES}  # 1 / M each
 
 
 def test_the_scalars_are_in_a_fixed_order_under_their_names():
     made = record(pull=pull(2.0, 8.0, 1.0, 3, 4))[3]
     assert made.corrected
     found = made.scalars()
-    each = ('active', 'score', 'rank', 'temperature', 'muted')
+    each = ('active', 'score', 'rank', 'weight', 'temperature', 'muted')
     assert list(found) == [
         'classroom/student_score',
         'classroom/lesson_to_task',

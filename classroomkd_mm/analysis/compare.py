@@ -5,7 +5,8 @@ the classroom (the student's crop, adapted), and through `mmpose.apis.inference_
 pipeline, from the picture; no flip). The table says how far apart the keypoints are that are
 labelled and that it has, in the student's heatmap pixels or SimCC bins: those that are scored, read
 from its own output, and those that are taught, read from its output in the student's form. A mentor
-that is carried over wrongly shows here; one whose weights are random only shows noise.
+that is carried over wrongly shows here; one whose weights are random only shows noise. Of one that
+stock inference cannot ask, the table says why.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
 from mmengine.config import Config
@@ -39,6 +40,7 @@ EXAMPLE = """example:
   python -m classroomkd_mm compare configs/pose/coco/classroom_res50_8xb64-210e_coco-256x192.py"""
 # Sharp enough that a heatmap's distribution has a peak, whatever the config's own loss is.
 LOSS = dict(type='KLDistillLoss', beta=10.0)
+Far = dict[str, Union[np.ndarray, str]]  # by the mentor's name: distances (2, n), or why none
 
 
 class Crops:
@@ -144,7 +146,7 @@ def classroom_keypoints(
     return np.stack([points.numpy() for points in read])
 
 
-def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
+def compare(cfg: Config, people: int) -> Far:
     """How far apart each mentor's keypoints are.
 
     Args:
@@ -153,38 +155,50 @@ def compare(cfg: Config, people: int) -> dict[str, np.ndarray]:
 
     Returns:
         ``(2, n)`` by the mentor's name, scored and taught: distances of n keypoints, in the
-        student's heatmap pixels or SimCC bins.
+        student's heatmap pixels or SimCC bins. Of one that cannot be compared, why.
 
     Raises:
-        ValueError: Where it is not a classroom of pose estimation, or config or mentors lack what
-            the comparison needs.
+        ValueError: Where it is not a classroom of pose estimation, or the config lacks what the
+            comparison needs.
     """
     if not cfg.get('val_dataloader') or not cfg.get('train_dataloader'):
         raise ValueError('the config needs train_dataloader (people) and val_dataloader (pipeline)')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-        model = _stock_classroom(cfg)
+        model = _classroom(cfg)
         crops = Crops(_shown(cfg, model), cfg.val_dataloader.dataset.pipeline)
         model.cut_own_crops(crops.dataset)
-        far: dict[str, list[np.ndarray]] = {mentor.name: [] for mentor in model.mentors}
         shown = range(min(people, len(crops.dataset)))
+        return {
+            model.mentors[position].name: _far(cfg, model, position, crops, shown)
+            for position in range(len(model.mentors))
+        }
+
+
+def _far(
+    cfg: Config, model: ClassroomDistiller, position: int, crops: Crops, shown: Sequence[int]
+) -> Union[np.ndarray, str]:
+    """A mentor's distances ``(2, n)``, or why it has none."""
+    mentor, bridge = model.members[position]
+    assert isinstance(bridge, PoseBridge)
+    settings = cfg.model.mentors[position]
+    parts = []
+    try:
+        make_stock(mentor, MentorSettings.of(settings, position, model.task.mentor_settings))
         with progress_bar() as progress:
-            for i in progress.track(shown, description='comparing people'):
+            for i in progress.track(shown, description=f'comparing {mentor.name}'):
                 data = model.data_preprocessor(pseudo_collate([crops.dataset[i]]), False)
-                for mentor, bridge in _pose_members(model):
-                    far[mentor.name].append(_apart(mentor, bridge, data, crops))
-    return {name: np.concatenate(parts, axis=1) for name, parts in far.items()}
+                parts.append(_apart(mentor, bridge, data, crops))
+    except ValueError as error:
+        return str(error)
+    return np.concatenate(parts, axis=1)
 
 
-def _stock_classroom(cfg: Config) -> ClassroomDistiller:
-    """The classroom, each of its mentors ready for stock inference."""
+def _classroom(cfg: Config) -> ClassroomDistiller:
     cfg = copy.deepcopy(cfg)
     cfg.model.distill_loss = dict(LOSS)
     model = build_classroom(cfg).eval()
     if not isinstance(model.task, PoseTask):
         raise ValueError('the classroom is not one of pose estimation')
-    for position, mentor in enumerate(model.mentors):
-        entry = cfg.model.mentors[position]
-        make_stock(mentor, MentorSettings.of(entry, position, model.task.mentor_settings))
     return model
 
 
@@ -193,10 +207,6 @@ def _shown(cfg: Config, model: ClassroomDistiller) -> Dataset:
     dataset = training_set(cfg, 'the comparison')
     model.prepare(dataset)
     return dataset
-
-
-def _pose_members(model: ClassroomDistiller) -> list[tuple[AnyMentor, PoseBridge]]:
-    return [(m, bridge) for m, bridge in model.members if isinstance(bridge, PoseBridge)]
 
 
 def _apart(
@@ -212,20 +222,25 @@ def _apart(
     return np.linalg.norm((ours - stock) / bridge.target.scale, axis=-1)[:, kept]
 
 
-def table(far: Mapping[str, np.ndarray]) -> Rows:
+def table(far: Far) -> Rows:
     """Rows of median, 90 % quantile and the share within half a pixel, scored and taught."""
     measures = ('median', '90 %', 'within 0.5')
-    rows = [['mentor', 'keypoints', *(f'{k} {m}' for k in ('scored', 'taught') for m in measures)]]
+    heads = [f'{kind} {measure}' for kind in ('scored', 'taught') for measure in measures]
+    rows = [['mentor', 'keypoints', *heads, 'or why not']]
     for name, apart in far.items():
-        row = [name, str(apart.shape[1])]
-        for values in apart:
-            numbers = ['-'] * 3
-            if len(values):
-                median, ninety = np.quantile(values, [0.5, 0.9])
-                numbers = [f'{median:.2f}', f'{ninety:.2f}', f'{(values <= 0.5).mean():.0%}']
-            row.extend(numbers)
-        rows.append(row)
+        if isinstance(apart, str):
+            rows.append([name, '-', *('-' for _ in heads), apart])
+        else:
+            numbers = [number for values in apart for number in _numbers(values)]
+            rows.append([name, str(apart.shape[1]), *numbers, ''])
     return rows
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    if not len(values):
+        return ['-'] * 3
+    median, ninety = np.quantile(values, [0.5, 0.9])
+    return [f'{median:.2f}', f'{ninety:.2f}', f'{(values <= 0.5).mean():.0%}']
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -247,7 +262,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Print the table."""
+    """Print the table; 1 where a mentor cannot be compared."""
     args = parse_args(argv)
-    print(text(table(compare(read_classroom(args.config), args.people))))
-    return 0
+    far = compare(read_classroom(args.config), args.people)
+    print(text(table(far)))
+    return int(any(isinstance(apart, str) for apart in far.values()))

@@ -1,5 +1,6 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
+import copy
 import json
 from itertools import count
 from pathlib import Path
@@ -42,7 +43,7 @@ from ..runs.views import (
     reseed_sampler,
     sampler_of,
     take_views,
-    with_view_sampler,
+    without_views,
 )
 from ..runs.workers import reseed_workers
 
@@ -76,8 +77,8 @@ class ClassroomHook(Closed, Hook):
     The scalars of each iteration are logged by MMEngine itself (``train/classroom/*``). This hook
     adds the epoch's means: a log line, ``classroom_epoch/*`` scalars for the visualisation
     backends, and a JSON line in ``classroom.jsonl`` in the work dir. Before training it writes
-    ``student.py`` there, the config of the student alone. It also shows the distiller
-    the training data, seeds each epoch by itself, and warns once of each mentor whose
+    ``student.py`` there, the config of the student alone, for the stock library. It also shows the
+    distiller the training data, seeds each epoch by itself, and warns once of each mentor whose
     output is not finite. ``tools/train.py`` adds it where a config does not list it.
 
     Where the training data are :class:`FixedViews` it makes the sampler draw views, and seeds each
@@ -236,7 +237,7 @@ class ClassroomHook(Closed, Hook):
         with (Path(runner.work_dir) / FILE).open('a') as file:
             file.write(json.dumps(line) + '\n')
         taught = ' | '.join(
-            f'{name} {m["active"]:.1%} (tau {m["temperature"]:.2f})'
+            f'{name} {m["active"]:.1%} (weight {m["weight"]:.2f}, tau {m["temperature"]:.2f})'
             for name, m in line['mentors'].items()
         )
         blanks = line.get('unlabelled')
@@ -295,7 +296,7 @@ class ClassroomHook(Closed, Hook):
     @master_only
     def _write_student(self, runner: Runner) -> None:
         if is_classroom(runner.cfg.get('model', {})):
-            alone = with_view_sampler(student_config(runner.cfg))
+            alone = student_config(without_views(copy.deepcopy(runner.cfg)))
             alone.dump(str(Path(runner.work_dir) / STUDENT_FILE))
 
     @master_only

@@ -1,6 +1,8 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Optional
 
 import numpy as np
@@ -82,9 +84,10 @@ class MentorEvalHook(Closed, Hook):
             model.prepare(runner.train_dataloader.dataset)
             with cutting_own_crops(model, runner.val_loop.dataloader):
                 table = {m[0].name: self._evaluate(runner, model, m) for m in model.members}
-        runner.logger.info(format_table(table))
+        lacking = {mentor.name: bridge.lacks for mentor, bridge in model.members}
+        runner.logger.info(format_table(table, lacking))
         for name, metrics in table.items():
-            self._check(name, metrics)
+            self._check(name, metrics, lacking[name])
 
     @torch.no_grad()
     def _evaluate(
@@ -107,7 +110,7 @@ class MentorEvalHook(Closed, Hook):
         # A metric of each class is an array: it has no place in the table.
         return {key: float(value) for key, value in metrics.items() if np.ndim(value) == 0}
 
-    def _check(self, name: str, metrics: dict[str, float]) -> None:
+    def _check(self, name: str, metrics: dict[str, float], lacks: Optional[str]) -> None:
         if self.metric is not None and self.metric not in metrics:
             raise ValueError(
                 f'MentorEvalHook.metric={self.metric!r} is not reported; choose one of '
@@ -115,39 +118,51 @@ class MentorEvalHook(Closed, Hook):
             )
         bounds = dict(min_metric=self.min_metric, max_metric=self.max_metric)
         for setting, bound in bounds.items():
-            if bound is not None:
-                self._check_bound(name, metrics, setting, bound)
+            if bound is None:
+                continue
+            metric = self._bounded(metrics, setting, bound)
+            lower, value = setting == 'min_metric', metrics[metric]
+            if not (value >= bound if lower else value <= bound):  # NaN is neither
+                raise RuntimeError(
+                    f'mentor {name!r} reaches {metric}={value:.4g}, '
+                    f'{"below" if lower else "above"} MentorEvalHook.{setting}={bound}: '
+                    + (f'it lacks {lacks}, which count as wrong here; ' if lacks else '')
+                    + 'did its weights load, and do its keypoints and normalisation fit the data?'
+                )
 
-    def _check_bound(
-        self, name: str, metrics: dict[str, float], setting: str, bound: float
-    ) -> None:
+    def _bounded(self, metrics: dict[str, float], setting: str, bound: float) -> str:
+        """The name of the metric that is compared with a bound."""
         metric = self.metric or next(iter(metrics), None)
         if metric is None:
             raise ValueError(
                 f'MentorEvalHook.{setting}={bound} has nothing to be compared with: the evaluator '
                 'reports no single number'
             )
-        lower = setting == 'min_metric'
-        wrong, other = ('smaller', 'max_metric') if lower else ('larger', 'min_metric')
+        wrong, other = 'smaller', 'max_metric'
+        if setting == 'max_metric':
+            wrong, other = 'larger', 'min_metric'
         if better(metric) == wrong:
             raise ValueError(
                 f'MentorEvalHook.{setting}={bound}: {metric} is better when it is {wrong}; use '
                 f'{other}'
             )
-        value = metrics[metric]
-        if not (value >= bound if lower else value <= bound):  # NaN is neither
-            raise RuntimeError(
-                f'mentor {name!r} reaches {metric}={value:.4g}, {"below" if lower else "above"} '
-                f'MentorEvalHook.{setting}={bound}: did its weights load, and do its '
-                'keypoints and normalisation fit the data?'
-            )
+        return metric
 
 
-def format_table(table: dict[str, dict[str, float]]) -> str:
-    """One row per mentor, one column per metric."""
+def format_table(
+    table: dict[str, dict[str, float]], lacking: Mapping[str, Optional[str]] = MappingProxyType({})
+) -> str:
+    """One row per mentor, one column per metric; what it lacks stands beside its name.
+
+    Args:
+        table: Metrics by the mentor's name.
+        lacking: What each does not have, and is counted as wrong; None where it has all.
+    """
     metrics = list(next(iter(table.values()), {}))
     rows = [['mentor', *metrics]]
-    rows += [[name, *(f'{values[m]:.4g}' for m in metrics)] for name, values in table.items()]
+    for name, values in table.items():
+        lacks = f' (lacks {lacking[name]})' if lacking.get(name) else ''
+        rows.append([name + lacks, *(f'{values[m]:.4g}' for m in metrics)])
     width = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return 'Mentors on the validation set:\n' + '\n'.join(
         '  '.join(cell.ljust(w) for cell, w in zip(row, width)) for row in rows

@@ -11,7 +11,7 @@ from statistics import mean, stdev
 from .logs import Line, Points, WorkDir
 
 # What a line of classroom.jsonl says of a mentor.
-OF_MENTORS = ('active', 'score', 'rank', 'temperature', 'muted_batches')
+OF_MENTORS = ('active', 'score', 'rank', 'weight', 'temperature', 'muted_batches')
 DIGITS = 5  # significant ones on the page
 
 Plain = dict[str, object]

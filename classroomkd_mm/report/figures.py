@@ -52,7 +52,7 @@ def figures(group: Group, asked: Asked | None) -> Iterator[tuple[str, np.ndarray
     """All of a group's, by name; without ``asked`` those of the logs alone."""
     curves = lesson_curves(group)
     yield 'who_taught', drawn(lambda axes: who_taught(axes, group, curves))
-    for key in OF_MENTORS[1:4]:
+    for key in OF_MENTORS[1:-1]:
         yield key, drawn(lambda axes, key=key: lines(axes, group, curves, key))  # type: ignore
     if asked is None:
         return

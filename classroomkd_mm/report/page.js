@@ -235,10 +235,10 @@ function answer() {
   $('words').textContent = group.answer;
   $('remarks').replaceChildren(...group.remarks.map((words) => element('li', {}, words)));
   const looked = Boolean(group.looked);
-  const head = ['mentor', 'taught, last epoch', 'taught, whole run', 'mean score, last epoch', ...(looked ? ['alone right', 'of a step'] : []), { content: 'verdict', class: 'verdict' }];
+  const head = ['mentor', 'taught, last epoch', 'taught, whole run', 'mean weight, last epoch', 'mean score, last epoch', ...(looked ? ['alone right', 'of a step'] : []), { content: 'verdict', class: 'verdict' }];
   fill($('standings'), head, group.standings.map((each) => [
     { content: element('span', { title: each.mentor }, mentorSwatch(each.mentor), each.mentor) },
-    percent(each.taught_last), percent(each.taught), number(last(group.lessons.mentors[each.mentor].score.mean), 3),
+    percent(each.taught_last), percent(each.taught), number(last(group.lessons.mentors[each.mentor].weight.mean)), number(last(group.lessons.mentors[each.mentor].score.mean), 3),
     ...(looked ? [known(each.alone) ? `${each.alone} of ${each.samples} (${percent(each.alone_share)})` : '–', percent(each.cost)] : []),
     { content: element('span', { class: `tag ${each.verdict.split(' ')[0]}` }, each.verdict), class: 'verdict' },
   ]));

@@ -63,6 +63,11 @@ class Bridge(ABC):
         """Which of the student's K keypoints the mentor has, bool ``(K,)``; None if all."""
         return None
 
+    @property
+    def lacks(self) -> str | None:
+        """How many of the data set's keypoints or classes it does not have; None if it has all."""
+        return None
+
     def check_inputs(self, size: tuple[int, int]) -> None:
         """Refuse the student's inputs of a size ``(H, W)`` that the mentor cannot take; none here.
 

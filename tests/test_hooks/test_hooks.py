@@ -7,6 +7,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from classroomkd_mm.datasets.synthetic_people import COCO_NAMES
+
 
 def test_who_taught_how_much_is_in_tensorboard_and_in_the_jsonl(demo_config, train):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -39,6 +41,18 @@ def test_a_mentor_below_min_metric_stops_the_run_before_training(demo_config, tr
     with pytest.raises(RuntimeError, match=r"mentor 'large' reaches coco/AP=0.* below.*0.5: did"):
         train(cfg)
     assert not list(Path(cfg.work_dir).glob('*.pth'))
+
+
+def test_what_a_mentor_lacks_is_said_beside_its_metric(demo_config, train):
+    """It counts as wrong: no reason to doubt its weights alone."""
+    cfg = with_eval(demo_config('classroom'), min_metric=0.5)
+    small = cfg.model.mentors[0]
+    small.keypoints = [*COCO_NAMES[:12], 'a', 'b', 'c', 'd', 'e']
+    told = r'below MentorEvalHook.min_metric=0.5: it lacks 5 of the 17 keypoints, which count as '
+    with pytest.raises(RuntimeError, match=told):
+        train(cfg)
+    log = ''.join(path.read_text() for path in Path(cfg.work_dir).rglob('*.log'))
+    assert f'\n{small.name} (lacks 5 of the 17 keypoints)  0' in log
 
 
 def test_evaluating_mentors_does_not_change_the_training(demo_config, train):

@@ -12,8 +12,9 @@ from classroomkd_mm.report.backends import backend_config
 from classroomkd_mm.report.command import main
 from classroomkd_mm.report.logs import read_work_dir
 
-POSE = {'who_taught', 'score', 'rank', 'temperature', 'right', 'cost', 'keypoints/large'}
-CLASSES = {'who_taught', 'score', 'rank', 'temperature', 'right', 'cost', 'right_by_class'}
+BOTH = {'who_taught', 'score', 'rank', 'weight', 'temperature', 'right', 'cost'}
+POSE = BOTH | {'keypoints/large'}
+CLASSES = BOTH | {'right_by_class'}
 
 
 def copied(folder, tmp_path):

@@ -38,6 +38,7 @@ def test_a_config_that_names_another_data_set_than_its_network_has(refused):
     message = "^mentor 'cpm': its config's data set coco names 17 keypoints, and its head has 14"
     refused(message, coco)
     refused(message, coco, keypoints={'left_ear': 'nose'})
+    refused(message, coco, keypoints={'head_top': 'nose'})  # a name that it has, and coco has not
 
 
 def test_as_many_names_as_keypoints_fit(demo_config):

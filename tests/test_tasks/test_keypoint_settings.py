@@ -128,6 +128,21 @@ def test_names_that_it_does_not_have_are_refused_in_full(setting):
         of(setting, {})
 
 
+@pytest.mark.parametrize(
+    'twice', [['nose', 'nose'], ['left_eye', 'L_Eye'], ['neck', 'head_bottom'], ['hip', 'Root']]
+)
+def test_a_name_that_is_there_twice_is_refused(twice):
+    """In any spelling: one of the two would be read for both, or for neither."""
+    told = f"mentor 'm': keypoints=[...] names {twice}, which are not different keypoints"
+    with says(told):
+        of([*twice, 'left_hip', 'right_hip'])
+
+
+def test_numbers_and_a_name_beside_its_alias_are_different():
+    for names in (['1', '2'], ['neck', 'upper_neck'], ['head', 'head_top']):
+        assert of(names).names == tuple(names)
+
+
 def test_names_that_we_do_not_have_are_refused_with_the_nearest():
     told = "keypoints={its name: ours}: the data set has no keypoint 'left_hips'; did you mean "
     with says(told + 'left_hip?'):

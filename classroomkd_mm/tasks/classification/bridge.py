@@ -46,6 +46,13 @@ class ClassBridge(Bridge):
     kind: str = ''
     sizes: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def lacks(self) -> str | None:
+        """How many of the data set's classes it does not have; None if it has all."""
+        if self.places is None:
+            return None
+        return f'{self.ours - len(self.places)} of the {self.ours} classes'
+
     def check_inputs(self, size: tuple[int, int]) -> None:
         """Refuse pictures of another size than it was made for.
 

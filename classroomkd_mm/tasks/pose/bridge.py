@@ -134,6 +134,13 @@ class PoseBridge(Bridge):
     known: Tensor | None = None
     pairs: tuple[TwoPoints, ...] = ()
 
+    @property
+    def lacks(self) -> str | None:
+        """How many of the data set's keypoints it does not have; None if it has all."""
+        if self.known is None or self.known.all():
+            return None
+        return f'{int((~self.known).sum())} of the {len(self.known)} keypoints'
+
     def joined(self, metainfo: Metainfo) -> PoseBridge:
         """The bridge to a data set with this parsed metainfo, its keypoints joined by name.
 

@@ -182,16 +182,19 @@ class Keypoints:
             who: Names the mentor in errors.
 
         Raises:
-            ValueError: For names or places that it does not have.
+            ValueError: For names or places that it does not have, names that are there twice, and
+                a data set of more or fewer keypoints than its head.
         """
         if setting and not isinstance(setting, Mapping):  # so its data set need not be there
             if all(isinstance(name, str) for name in setting):
+                _check_different(setting, who)
                 return cls(tuple(setting))
             return cls(pairs=_pairs(setting, count, who))
         metainfo = metainfo_in_config(config, who) or {}
         own = tuple(names_of(metainfo)) if metainfo else None
         if not setting:
             return cls(own, metainfo.get('dataset_name'))
+        cls(own, metainfo.get('dataset_name')).check_count(count, who)
         _check_renamed(setting, own or (), who)
         single = {name: ours for name, ours in setting.items() if isinstance(name, str)}
         middle = tuple((name, ours) for name, ours in setting.items() if name not in single)
@@ -275,6 +278,13 @@ class Keypoints:
         """Whether most of them have numbers for names."""
         names = self.names or ()
         return sum(canonical(name) is None for name in names) > len(names) / 2
+
+
+def _check_different(names: Sequence[str], who: str) -> None:
+    same = spelled(names)
+    twice = [name for name, one in zip(names, same) if one is not None and same.count(one) > 1]
+    if twice:
+        raise ValueError(f'{who}: keypoints=[...] names {twice}, which are not different keypoints')
 
 
 def _check_renamed(renamed: Mapping[Names, str], own: Sequence[str], who: str) -> None:
