@@ -32,6 +32,7 @@ from .registry import MODELS
 from .standing import Standing
 from .structures import Answer, Lesson, Reading, Scores, Temperatures
 from .tasks import Samples, Task, build_task
+from .tasks.base import check_losses, check_readings
 from .tasks.heads import Output, scaled
 
 P = TypeVar('P', bound=Part)
@@ -165,6 +166,7 @@ class ClassroomDistiller(StudentInPlace):
         mentors, finite = self._ask(inputs, data_samples, begun)
         with torch.autocast(inputs.device.type, enabled=False):
             student = self.task.read(output)
+            check_readings([student, *mentors], [bridge for _, bridge in self.members])
             scores = self._score([student, *mentors], data_samples)
             lesson = self.knowledge_filter(scores, [reading.parts[0] for reading in mentors])
             if mentors:
@@ -214,7 +216,8 @@ class ClassroomDistiller(StudentInPlace):
         bridges = [bridge for _, bridge in self.members]
         self.task.watch(readings, bridges, truth)
         scores = self.task.score(self.scorer, readings, bridges, truth)
-        check_scores(self.scorer, scores, len(readings), len(data_samples))
+        first = self.record is None
+        check_scores(self.scorer, scores, len(readings), len(data_samples), closely=first)
         return self.standing.after(scores) if self.knowledge_filter.needs_standing else scores
 
     def _distill(
@@ -237,6 +240,7 @@ class ClassroomDistiller(StudentInPlace):
         constant = self.knowledge_filter.task_weight
         weight = lesson.task_weight if constant is None else None
         losses = self.task.task_loss(self, feats, output, data_samples, weight)
+        check_losses(losses, self.task)
         if constant is not None and constant != 1:
             losses = scaled(losses, constant)
         return {

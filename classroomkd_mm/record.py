@@ -154,7 +154,10 @@ class LessonRecord:
         return replace(self, **summed, losses=losses)
 
     def line(self) -> dict[str, Any]:
-        """Plain numbers for a line of ``classroom.jsonl``: means, and batches that were muted."""
+        """Plain numbers for a line of ``classroom.jsonl``: means, and batches that were muted.
+
+        Of no batch with a label there is no weight of the task: it is None.
+        """
         mentors = {}
         for i, (name, row) in enumerate(zip(self.names, self._rows())):
             plain = {key: value.item() for key, value in row.items() if key != 'muted'}
@@ -162,7 +165,7 @@ class LessonRecord:
             mentors[name] = dict(plain, against=against, muted_batches=round(self.muted[i].item()))
         return dict(
             student_score=_share(self.student_score, self.judged[0]).item(),
-            task_weight=_share(self.task_weight, self.judged[0]).item(),
+            task_weight=(self.task_weight / self.judged[0]).item() if self.judged[0] else None,
             **{key: value.item() for key, value in self._contest().items()},
             losses={key: (value / self.batches).item() for key, value in self.losses.items()},
             mentors=mentors,
@@ -246,7 +249,7 @@ def warnings_of(line: Mapping[str, Any]) -> dict[str, str]:
             f"the student's {line['student_score']:.3f}; it costs time and adds nothing"
         )
     found.update(_contested(line))
-    if line['task_weight'] < LITTLE:
+    if line['task_weight'] is not None and line['task_weight'] < LITTLE:
         found['task_weight'] = (
             f'the mean weight of the task loss is {line["task_weight"]:.3f}: the student hardly '
             'learns from its labels; set knowledge_filter.task_bias, e.g. to 1'

@@ -320,7 +320,8 @@ def test_where_nothing_can_be_judged_all_means_are_zero_and_nothing_fails():
     lesson = KnowledgeFilter()(scores)
     told = (scores, lesson, AdaptiveMentoring(3.0)(lesson), torch.ones(2, 2).bool())
     line = LessonRecord.of(NAMES, *told).line()
-    assert line['student_score'] == line['task_weight'] == 0 and line['unlabelled'] == 2
+    assert line['student_score'] == 0 and line['task_weight'] is None and line['unlabelled'] == 2
+    assert 'task_weight' not in warnings_of(line)
     want = dict(active=1.0, score=0.0, rank=0.0, temperature=1.0, against=0, muted_batches=0)
     assert line['mentors'] == {name: dict(want, weight=0.5) for name in NAMES}  # 1 / M each
 

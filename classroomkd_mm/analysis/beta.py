@@ -7,7 +7,9 @@ share of the mentor's softmax within one pixel of its peak.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from typing import Optional
 
 import torch
@@ -102,7 +104,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table."""
     args = parse_args(argv)
     both = (args.student, args.mentor)
-    student, mentor = (heatmaps(config, file, args.batches) for config, file in both)
+    with redirect_stdout(sys.stderr):  # the log: the lines alone are the answer
+        student, mentor = (heatmaps(config, file, args.batches) for config, file in both)
     for line in lines(student, mentor):
         print(line)
     return 0

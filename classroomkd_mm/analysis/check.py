@@ -6,8 +6,10 @@ Also ``python -m classroomkd_mm mentors``, which searches, tells of and fetches 
 import argparse
 import copy
 import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Optional
 
@@ -304,7 +306,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command of ``mentors``; 1 where a mentor of ``check`` does not fit."""
     args = parse_args(argv)
     try:
-        rows = _rows(args)
+        with redirect_stdout(sys.stderr):  # the log: the table alone is the answer
+            rows = _rows(args)
     except re.error as error:
         raise ValueError(f'{error.pattern!r} is no regular expression: {error}') from error
     print(text(rows))

@@ -12,7 +12,9 @@ stock inference cannot ask, the table says why.
 import argparse
 import copy
 import re
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -264,6 +266,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table; 1 where a mentor cannot be compared."""
     args = parse_args(argv)
-    far = compare(read_classroom(args.config), args.people)
+    with redirect_stdout(sys.stderr):  # the log: the table alone is the answer
+        far = compare(read_classroom(args.config), args.people)
     print(text(table(far)))
     return int(any(isinstance(apart, str) for apart in far.values()))

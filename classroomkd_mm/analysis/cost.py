@@ -369,9 +369,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print."""
     args = parse_args(argv)
-    cfg = read_classroom(args.config)
     # Logs are no part of what is measured: a program reads standard output.
     with tempfile.TemporaryDirectory() as memory, redirect_stdout(sys.stderr):
+        cfg = read_classroom(args.config)
         setting = (args.batch_size, args.device, memory, args.cheap, args.weights)
         work = steps(cfg, *setting)
         times = measure(work, args.rounds, args.device)

@@ -11,10 +11,11 @@ from torch import Tensor
 from ..kinds import check_settings
 from ..registry import MODELS
 from ..structures import Lesson, Scores
-from .base import DistillLoss, Filter, Mentoring, Part, Scorer
+from .base import DistillLoss, Filter, Mentoring, Metainfo, Part, Scorer
 
 P = TypeVar('P', bound=Part)
 SAMPLES = 2  # of a rehearsal
+ROUNDING = 1e-4  # of scores of up to 1
 NOT_ITS_OWN = ('type', '_scope_')
 
 
@@ -45,6 +46,8 @@ def build_part(cfg: dict[str, Any], contract: type[P]) -> P:
     name = type(part).__name__
     if isinstance(part, Scorer) and not hasattr(part, 'truth'):
         raise TypeError(f'{setting}={name} must say in `truth` which ground truth it takes')
+    if isinstance(part, DistillLoss) and not hasattr(part, 'loss_weight'):
+        raise TypeError(f'{setting}={name}.__init__ must call super().__init__(), see DistillLoss')
     if isinstance(part, contract):
         return part
     if isinstance(part, Part):
@@ -91,19 +94,42 @@ def rehearse(
         temperature = _try(mentoring, lesson, student.detach(), theirs)
     for side in temperature if isinstance(temperature, tuple) else (temperature,):
         _check_shape(side, mentoring, 'temperatures', (mentors, SAMPLES), shape[0])
-        if not (side > 0).all():
-            _refuse(mentoring, 'positive temperatures', side)
+        if not (side > 0).all():  # NaN is not, either
+            _refuse(mentoring, 'positive temperatures', f'{side.min().item()}')
     told = (lesson, temperature, scores.labelled, scores.target)
     loss = _try(distill_loss, student, theirs, *told)
-    if not isinstance(loss, Tensor) or loss.dim() or mentors and not loss.requires_grad:
-        _refuse(distill_loss, 'a scalar with the gradient of the student', loss)
+    wanted = 'a scalar with the gradient of the student'
+    if not isinstance(loss, Tensor) or loss.dim():
+        _refuse(distill_loss, wanted, loss)
+    if mentors and not loss.requires_grad:
+        _refuse(distill_loss, wanted, 'one without any gradient')
 
 
-def check_scores(scorer: Scorer[Any], scores: object, members: int, samples: int) -> None:
-    """Refuse what is no score of this batch.
+def scored(scorer: Scorer[Any], guesses: Tensor, truth: object, metainfo: Metainfo) -> Scores:
+    """What a scorer gives for guesses ``(1 + M, N, ...)``.
 
     Raises:
-        TypeError: Naming the scorer and the shapes.
+        TypeError: Where that is no score of them, see :func:`check_scores`.
+    """
+    scores = scorer(guesses, truth, metainfo)
+    check_scores(scorer, scores, *guesses.shape[:2])
+    return scores
+
+
+def check_scores(
+    scorer: Scorer[Any], scores: object, members: int, samples: int, closely: bool = False
+) -> None:
+    """Refuse what is no score of this batch.
+
+    Args:
+        scorer: Who gave them.
+        scores: What it gave.
+        members: 1 + M.
+        samples: N.
+        closely: Look at the values as well, which waits for the device.
+
+    Raises:
+        TypeError: Naming the scorer, and shapes or values.
     """
     if not isinstance(scores, Scores):
         _refuse(scorer, 'Scores', scores, samples)
@@ -112,6 +138,13 @@ def check_scores(scorer: Scorer[Any], scores: object, members: int, samples: int
         wanted = f'values (1 + M, N, K) with 1 + M = {members} and labelled (N, K)'
         found = f'{tuple(scores.values.shape)} and {tuple(scores.labelled.shape)}'
         _refuse(scorer, wanted, found, samples)
+    if scores.labelled.dtype is not torch.bool:
+        _refuse(scorer, 'labelled as bool', scores.labelled.dtype, samples)
+    if closely:
+        counted = scores.values[:, scores.labelled]
+        wrong = counted[~((counted >= 0) & (counted <= 1 + ROUNDING))]  # NaN is, too
+        if len(wrong):
+            _refuse(scorer, 'scores in [0, 1] for what is labelled', f'{wrong[0].item()}', samples)
 
 
 def _level_scores(mentors: int, keypoints: int, has_target: bool) -> Scores:

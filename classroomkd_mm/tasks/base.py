@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from ..parts import DistillLoss, Filter, Metainfo, Scorer
+from ..parts.build import scored
 from ..structures import Answer, Reading, Scores, Shown
 from .heads import Output
 
@@ -114,6 +115,54 @@ class Bridge(ABC):
             inputs: As the network wants them.
             data_samples: As the student sees them; what is changed in them meanwhile is restored.
         """
+
+
+def check_losses(losses: object, task: Task[Any]) -> None:
+    """Refuse what MMEngine would not train on.
+
+    Args:
+        losses: What the task's ``task_loss`` gave.
+        task: It.
+
+    Raises:
+        TypeError: Where it is no dict of at least one loss.
+    """
+    if not isinstance(losses, Mapping) or not any('loss' in str(key) for key in losses):
+        got = list(losses) if isinstance(losses, Mapping) else type(losses).__name__
+        raise TypeError(
+            f'{type(task).__name__}.task_loss must give a dict of losses, with "loss" in their '
+            f'names (what MMEngine adds up), got {got}'
+        )
+
+
+def check_readings(readings: Sequence[Reading], bridges: Sequence[Bridge]) -> None:
+    """Refuse what is no reading in the student's terms.
+
+    Args:
+        readings: The student's and each mentor's.
+        bridges: The mentors'.
+
+    Raises:
+        TypeError: Naming the mentor, its bridge, and both sides' shapes.
+    """
+    student, *mentors = readings
+    for bridge, reading in zip(bridges, mentors):
+        who = f'mentor {bridge.name!r}: {type(bridge).__name__}.read must give'
+        if not isinstance(reading, Reading):
+            raise TypeError(f'{who} a Reading, got {type(reading).__name__}')
+        places = None if student.places is reading.places else reading.places
+        wanted = _shapes(student)
+        if places is not None:
+            wanted = [(*shape[:-1], len(places)) for shape in wanted]
+        if _shapes(reading) != wanted:
+            raise TypeError(
+                f'{who} guess and parts shaped {wanted}, in the terms of the student, '
+                f'got {_shapes(reading)}'
+            )
+
+
+def _shapes(reading: Reading) -> list[tuple[int, ...]]:
+    return [tuple(each.shape) for each in (reading.guess, *reading.parts)]
 
 
 class Task(ABC, Generic[Truth]):
@@ -232,7 +281,8 @@ class Task(ABC, Generic[Truth]):
         truth: Truth,
     ) -> Scores:
         """Score the student, the first of ``readings``, and each mentor on what it knows."""
-        scores = scorer(torch.stack([r.guess.detach() for r in readings]), truth, self.metainfo)
+        guesses = torch.stack([reading.guess.detach() for reading in readings])
+        scores = scored(scorer, guesses, truth, self.metainfo)
         known = [bridge.known for bridge in bridges]
         if all(each is None for each in known):
             return scores

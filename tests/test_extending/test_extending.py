@@ -504,6 +504,81 @@ def test_what_is_no_score_is_refused_by_name(cfg, outsider, monkeypatch, give, f
         model(**batch_of(model), mode='loss')
 
 
+@pytest.mark.parametrize(
+    'value, found', [(-0.5, '-0.5'), (1.5, '1.5'), (float('nan'), 'nan'), (100.0, '100.0')]
+)
+def test_what_is_no_score_between_0_and_1_is_refused_in_the_first_lesson(
+    cfg, outsider, monkeypatch, value, found
+):
+    own = outsider.PixelScorer.forward
+
+    def give(self, *args):
+        scores = own(self, *args)
+        values = scores.values.clone()
+        values[-1, 0, 0] = value
+        return replace(scores, values=values)
+
+    monkeypatch.setattr(outsider.PixelScorer, 'forward', give)
+    told = r'^scorer=PixelScorer must give scores in \[0, 1\] for what is labelled for 4 samples, '
+    with pytest.raises(TypeError, match=f'{told}got {found}$'):
+        built(cfg)(**batch_of(built(cfg)), mode='loss')
+
+
+def test_a_label_that_is_a_number_is_no_label(cfg, outsider, monkeypatch):
+    own = outsider.PixelScorer.forward
+    monkeypatch.setattr(
+        outsider.PixelScorer,
+        'forward',
+        lambda self, *args: replace(s := own(self, *args), labelled=s.labelled.float()),
+    )
+    with pytest.raises(TypeError, match='PixelScorer must give labelled as bool .*got torch.float'):
+        built(cfg)(**batch_of(built(cfg)), mode='loss')
+
+
+@pytest.mark.parametrize(
+    'give, found',
+    [
+        (lambda losses: losses['loss_pixels'], 'Tensor'),
+        (lambda losses: dict(pixels=losses['loss_pixels']), r"\['pixels'\]"),
+        (lambda losses: None, 'NoneType'),
+    ],
+)
+def test_what_mmengine_would_not_train_on_is_no_task_loss(
+    cfg, outsider, monkeypatch, give, found
+):
+    own = outsider.PixelTask.task_loss
+    monkeypatch.setattr(outsider.PixelTask, 'task_loss', lambda *args: give(own(*args)))
+    told = rf'^PixelTask.task_loss must give a dict of losses, with "loss" .*got {found}$'
+    with pytest.raises(TypeError, match=told):
+        built(cfg)(**batch_of(built(cfg)), mode='loss')
+
+
+@pytest.mark.parametrize(
+    'give, found',
+    [
+        (lambda read: replace(read, parts=tuple(p[..., :3] for p in read.parts)), r'\[.*, 3\)\]'),
+        (lambda read: replace(read, guess=read.guess[:, :5]), r'\[\(4, 5, 4\), '),
+        (lambda read: replace(read, parts=read.parts * 2), r'\[\(4, 64, 4\)(, \(4, 64, 4\)){2}\]'),
+        (lambda read: read.guess, 'a Reading, got Tensor'),
+    ],
+)
+def test_a_bridge_reads_in_the_students_terms(cfg, outsider, monkeypatch, give, found):
+    own, name = outsider.PixelBridge.read, cfg.model.mentors[0].name
+    monkeypatch.setattr(outsider.PixelBridge, 'read', lambda *args: give(own(*args)))
+    with pytest.raises(TypeError, match=f'^mentor {name!r}: PixelBridge.read must give .*{found}'):
+        built(cfg)(**batch_of(built(cfg)), mode='loss')
+
+
+def test_a_loss_that_forgets_its_settings_is_told_what_to_call(cfg, outsider):
+    class Forgetful(outsider.ReverseKLDistillLoss):
+        def __init__(self):
+            self.mine = 1
+
+    MODELS.register_module(module=Forgetful, force=True)
+    with pytest.raises(TypeError, match=r'^distill_loss=Forgetful.__init__ must call super\(\)'):
+        built(cfg, distill_loss=dict(type='Forgetful'))
+
+
 def test_a_student_that_fits_no_task_is_refused(cfg):
     class Nobody(BaseModel):
         def forward(self, inputs, data_samples=None, mode='tensor'):

@@ -283,7 +283,7 @@ BREACHES = [
     ),
     (
         dict(mentoring=Gives((ones(M, 2, 1), torch.zeros(M, 2, 1)))),
-        'mentoring=Gives must give positive temperatures', 'shape (3, 2, 1)',
+        'mentoring=Gives must give positive temperatures', '0.0',
     ),
     (
         dict(distill_loss=Distance(lambda student: student.sum((1, 2)))),
@@ -291,7 +291,8 @@ BREACHES = [
     ),
     (
         dict(distill_loss=Distance(lambda student: student.detach().sum())),
-        'distill_loss=Distance must give a scalar with the gradient of the student', 'shape ()',
+        'distill_loss=Distance must give a scalar with the gradient of the student',
+        'one without any gradient',
     ),
     (
         dict(distill_loss=Distance(lambda student: 0.0)),

@@ -129,18 +129,17 @@ def test_names_that_it_does_not_have_are_refused_in_full(setting):
 
 
 @pytest.mark.parametrize(
-    'twice', [['nose', 'nose'], ['left_eye', 'L_Eye'], ['neck', 'head_bottom'], ['hip', 'Root']]
+    'twice', [['nose', 'nose'], ['left_hip', 'L_Hip'], ['left_hip', 'hip_left'], ['hip', 'Root']]
 )
-def test_a_name_that_is_there_twice_is_refused(twice):
-    """In any spelling: one of the two would be read for both, or for neither."""
-    told = f"mentor 'm': keypoints=[...] names {twice}, which are not different keypoints"
-    with says(told):
-        of([*twice, 'left_hip', 'right_hip'])
+def test_a_name_of_ours_that_is_there_twice_is_refused(twice):
+    """In any spelling: one of the two would be read, whichever stands last."""
+    with says(f"keypoints=[...] names {twice}: which of them is the data set's?"):
+        of([*twice, 'x', 'x']).join(METAINFO, 4)
 
 
-def test_numbers_and_a_name_beside_its_alias_are_different():
-    for names in (['1', '2'], ['neck', 'upper_neck'], ['head', 'head_top']):
-        assert of(names).names == tuple(names)
+def test_other_names_may_be_there_twice():
+    index, known = of(['x', 'x', '1', '1', 'nose']).join(METAINFO, 4)
+    assert known == [name == 'nose' for name in OURS] and index[OURS.index('nose')] == 4
 
 
 def test_names_that_we_do_not_have_are_refused_with_the_nearest():

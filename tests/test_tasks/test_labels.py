@@ -5,8 +5,14 @@ import torch
 from mmpretrain.structures import DataSample
 
 from classroomkd_mm.datasets import FixedViews
-from classroomkd_mm.tasks.classification.labels import check_labels, ground_truth, is_labelled
+from classroomkd_mm.tasks.classification.labels import (
+    check_labels,
+    ground_truth,
+    is_labelled,
+    needs_one_hot,
+)
 
+SCOPE = 'mmpretrain'
 CPU = torch.device('cpu')
 EMPTY = torch.zeros(0, dtype=torch.long)
 
@@ -129,3 +135,44 @@ def test_behind_fixed_views_the_data_set_itself_is_asked(monkeypatch):
     monkeypatch.setattr(FixedViews, '__getitem__', lambda self, i: self.dataset[i])
     with pytest.raises(ValueError, match='labels from 1 to 5'):
         check_labels(made, 5)
+
+
+def student(classes=3, sigmoid=False, **pixels):
+    """A small classifier, whose batches are mixed where ``pixels`` say so."""
+    from mmpretrain.registry import MODELS
+
+    head = dict(
+        type='LinearClsHead',
+        num_classes=classes,
+        in_channels=8,
+        loss=dict(type='CrossEntropyLoss', use_sigmoid=sigmoid),
+    )
+    net = dict(type='ImageClassifier', backbone=dict(type='LeNet5'), head=head)
+    return MODELS.build(dict(net, data_preprocessor=dict(pixels, type='ClsDataPreprocessor')))
+
+
+MIXED = dict(batch_augments=dict(augments=dict(type='Mixup', alpha=0.5)))
+
+
+@pytest.mark.parametrize('one_hot', [MIXED, dict(to_onehot=True)])
+def test_one_hot_labels_are_of_the_students_classes(one_hot):
+    told = '^data_preprocessor.num_classes=4: the student has 3 classes, and labels that are made '
+    with pytest.raises(ValueError, match=told):
+        needs_one_hot(student(num_classes=4, **one_hot), 3)
+    for classes, fits in [(3, 3), (None, 3), (4, None)]:
+        assert not needs_one_hot(student(num_classes=classes, **one_hot), fits)
+    assert not needs_one_hot(student(num_classes=4), 3)  # nobody reads it
+
+
+def test_a_sigmoid_wants_labels_as_scores_and_is_told_how_to_get_them():
+    assert needs_one_hot(student(sigmoid=True), 3)
+    assert not needs_one_hot(student(sigmoid=True, to_onehot=True, num_classes=3), 3)
+    told = 'use_sigmoid=True, which wants labels as scores: set data_preprocessor=dict.to_onehot=Tr'
+    with pytest.raises(ValueError, match=told):
+        check_labels(Pictures(1, 0), 3, as_scores=True)
+
+    class Scored(Pictures):
+        def __getitem__(self, i):
+            return dict(data_samples=picture(1, [0.0, 1.0, 0.0]))
+
+    check_labels(Scored(1, 0), 3, as_scores=True)

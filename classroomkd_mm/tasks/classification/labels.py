@@ -81,14 +81,43 @@ def _check_one(count: int) -> None:
         )
 
 
-def check_labels(dataset: BaseDataset, classes: int | None) -> None:
-    """Look at the labels before training.
+def needs_one_hot(student: nn.Module, classes: int | None) -> bool:
+    """Whether a student's loss wants labels as scores, and its preprocessor does not make them.
 
     Raises:
-        ValueError: For multi-label data, or a label that is none of so many classes.
+        ValueError: Where the preprocessor makes scores of another number of classes.
+    """
+    pixels = student.data_preprocessor
+    loss = getattr(getattr(student, 'head', None), 'loss_module', None)
+    one_hot = getattr(pixels, 'to_onehot', False)
+    count = getattr(pixels, 'num_classes', None)
+    if one_hot and None not in (count, classes) and count != classes:
+        raise ValueError(
+            f'data_preprocessor.num_classes={count}: the student has {classes} classes, and labels '
+            'that are made one-hot (to_onehot, or for Mixup and CutMix) must have as many'
+        )
+    return getattr(loss, 'use_sigmoid', False) and not one_hot
+
+
+def check_labels(dataset: BaseDataset, classes: int | None, as_scores: bool = False) -> None:
+    """Look at the labels before training.
+
+    Args:
+        dataset: The training data.
+        classes: How many the student has; None where it does not tell.
+        as_scores: Whether its loss wants them as scores.
+
+    Raises:
+        ValueError: For multi-label data, a label that is none of so many classes, or one that is
+            no score where the loss wants scores.
     """
     first = dataset[0]['data_samples']
     ground_truth([first], torch.device('cpu'))
+    if as_scores and is_labelled(first) and 'gt_score' not in first:
+        raise ValueError(
+            "the student's loss has use_sigmoid=True, which wants labels as scores: set "
+            'data_preprocessor=dict(to_onehot=True, num_classes=...)'
+        )
     labels = _labels(dataset, first)
     if not labels or classes is None:
         return

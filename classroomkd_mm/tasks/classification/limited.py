@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...functional import target_among
 from ...parts import Metainfo, Scorer
+from ...parts.build import scored
 from ...structures import ClassTruth, Reading, Scores
 
 
@@ -29,9 +30,9 @@ def score_all(
         metainfo: The data set's.
     """
     student, *mentors = readings
-    alone = scorer(student.guess.detach()[None], _truth_of(truth, student), metainfo)
+    alone = scored(scorer, student.guess.detach()[None], _truth_of(truth, student), metainfo)
     pairs = [
-        scorer(torch.stack(_pair(student, each)), _truth_of(truth, each), metainfo)
+        scored(scorer, torch.stack(_pair(student, each)), _truth_of(truth, each), metainfo)
         for each in mentors
     ]
     correct = [pair.correct for pair in pairs if pair.correct is not None]

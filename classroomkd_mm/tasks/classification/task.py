@@ -14,7 +14,7 @@ from ...structures import ClassTruth, Reading, Resize, Scores
 from ..base import Bridge, NetworkConfig, Portrait, Samples, Task, warn_of_own_loss
 from ..heads import Output, replayed
 from .bridge import ClassBridge, reading
-from .labels import check_labels, ground_truth, is_labelled, let_batches_mix
+from .labels import check_labels, ground_truth, is_labelled, let_batches_mix, needs_one_hot
 from .limited import score_all
 from .networks import (
     Size,
@@ -39,7 +39,8 @@ class ClassificationTask(Task[ClassTruth]):
         sharpness: What its logits are multiplied by to be natural ones.
 
     Raises:
-        ValueError: Where the student does not give one logit per class.
+        ValueError: Where the student does not give one logit per class, or its preprocessor makes
+            labels of other classes.
     """
 
     default_scorer = dict(type='TrueClassScorer')
@@ -57,6 +58,7 @@ class ClassificationTask(Task[ClassTruth]):
         let_batches_mix()
         self.num_classes = num_classes(student)
         self.places = self.num_classes or self.places
+        self._wants_scores = needs_one_hot(student, self.num_classes)
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
@@ -204,9 +206,10 @@ class ClassificationTask(Task[ClassTruth]):
         """Look at the labels before training.
 
         Raises:
-            ValueError: For multi-label data, or a label out of range.
+            ValueError: For multi-label data, a label out of range, or of another form than the
+                student's loss wants.
         """
-        check_labels(dataset, self.num_classes)
+        check_labels(dataset, self.num_classes, self._wants_scores)
 
 
 def _sizes(network: nn.Module, config: NetworkConfig) -> list[Size]:

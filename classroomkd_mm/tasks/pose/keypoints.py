@@ -182,12 +182,11 @@ class Keypoints:
             who: Names the mentor in errors.
 
         Raises:
-            ValueError: For names or places that it does not have, names that are there twice, and
-                a data set of more or fewer keypoints than its head.
+            ValueError: For names or places that it does not have, and a data set of more or fewer
+                keypoints than its head.
         """
         if setting and not isinstance(setting, Mapping):  # so its data set need not be there
             if all(isinstance(name, str) for name in setting):
-                _check_different(setting, who)
                 return cls(tuple(setting))
             return cls(pairs=_pairs(setting, count, who))
         metainfo = metainfo_in_config(config, who) or {}
@@ -218,6 +217,9 @@ class Keypoints:
         Args:
             metainfo: The data set's.
             count: How many the student has.
+
+        Raises:
+            ValueError: For a name that the data set does not have, or that is there twice.
         """
         if self.pairs is not None:
             place = {o: its if isinstance(its, int) else Mean(*its) for its, o in self.pairs}
@@ -231,6 +233,8 @@ class Keypoints:
         renamed: dict[Names, str] = dict(self.midpoints)
         renamed.update(self.renamed)
         _check_ours(renamed.values(), ours)
+        if self.data_set is None:
+            _check_different(self.names, ours)
         if list(self.names) == ours and same_set and not renamed:
             return None
         data_sets = (self.data_set, metainfo.get('dataset_name'))
@@ -280,11 +284,11 @@ class Keypoints:
         return sum(canonical(name) is None for name in names) > len(names) / 2
 
 
-def _check_different(names: Sequence[str], who: str) -> None:
-    same = spelled(names)
-    twice = [name for name, one in zip(names, same) if one is not None and same.count(one) > 1]
+def _check_different(names: Sequence[str], ours: Sequence[str]) -> None:
+    same, wanted = spelled(names), spelled(ours)
+    twice = [n for n, one in zip(names, same) if one and one in wanted and same.count(one) > 1]
     if twice:
-        raise ValueError(f'{who}: keypoints=[...] names {twice}, which are not different keypoints')
+        raise ValueError(f"keypoints=[...] names {twice}: which of them is the data set's?")
 
 
 def _check_renamed(renamed: Mapping[Names, str], own: Sequence[str], who: str) -> None:
