@@ -35,7 +35,11 @@ EXAMPLES = """examples:
   python -m classroomkd_mm mentors check classroomkd_mm::demo/classroom.py --zoo rtmpose \\
       --dataset COCO --batch 4
   python -m classroomkd_mm mentors download CONFIG"""
-FACTS = ['keypoints shared', 'CPU ms per picture']
+FACTS = ['shared', 'CPU ms per picture']  # of the keypoints or classes of the data
+WITHOUT_DATA = (
+    'The data were not looked at: --batch 64 lets each mentor teach so many pictures, its keypoints '
+    'or classes joined with theirs.'
+)
 # What a mentor's error says is for the user; any other kind of error says its own name as well.
 TOLD = (ValueError, TypeError, ImportError, FileNotFoundError)
 
@@ -118,7 +122,7 @@ class Trial:
         self.batch = first_samples(self.dataset, size, '--batch')
 
     def teach(self, model: ClassroomDistiller) -> list[str]:
-        """How many keypoints a lone mentor shares, and CPU milliseconds of its forward per picture.
+        """What a lone mentor shares with the data, and CPU milliseconds of its forward per picture.
 
         Raises:
             ValueError: Where the mentor does not fit the data, or its outputs are not finite.
@@ -134,8 +138,7 @@ class Trial:
         if not mentor(data['inputs'], samples=data['data_samples']).finite.all():
             raise ValueError('its outputs are not finite: it would be muted')
         seconds = time.process_time() - started
-        known = bridge.known
-        shared = 'all' if known is None or known.all() else f'{known.sum()} of {len(known)}'
+        shared = 'all' if bridge.shared is None else '{} of {}'.format(*bridge.shared)
         return [shared, f'{1000 * seconds / len(data["inputs"]):.0f}']
 
 
@@ -314,4 +317,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if getattr(args, 'out', None):
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(markdown(rows) + '\n')
+    if args.command == 'check' and not args.batch:
+        print(WITHOUT_DATA, file=sys.stderr)
     return int(args.command == 'check' and any(row[1] == 'NO' for row in rows))

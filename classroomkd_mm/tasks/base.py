@@ -53,8 +53,10 @@ class Bridge(ABC):
         adaptations: What is carried over between mentor and student, in words.
         resize: What the student's inputs must become before the mentor sees them, or what it sees
             instead; None if nothing.
+        things: What a mentor may lack some of: keypoints, classes.
     """
 
+    things: ClassVar[str] = 'things'
     name: str
     adaptations: tuple[str, ...]
     resize: Shown | None
@@ -65,9 +67,17 @@ class Bridge(ABC):
         return None
 
     @property
-    def lacks(self) -> str | None:
-        """How many of the data set's keypoints or classes it does not have; None if it has all."""
+    def shared(self) -> tuple[int, int] | None:
+        """How many it has of the data set's keypoints or classes; None if it has all."""
         return None
+
+    @property
+    def lacks(self) -> str | None:
+        """What of the data set's it does not have, in words; None if it has all."""
+        if self.shared is None:
+            return None
+        has, of = self.shared
+        return f'{of - has} of the {of} {self.things}'
 
     def check_inputs(self, size: tuple[int, int]) -> None:
         """Refuse the student's inputs of a size ``(H, W)`` that the mentor cannot take; none here.

@@ -81,7 +81,9 @@ def test_a_batch_shows_what_only_a_lesson_can(three_mentors, tmp_path, capsys):
 def test_check_of_published_networks(three_mentors, capsys):
     words = ['--zoo', '^td-hm_mobilenetv2', '256x(192|256)$', '--dataset', 'MPII']
     assert tool.main(['check', three_mentors[1], *words]) == 0
-    (row,) = capsys.readouterr().out.splitlines()[1:]
+    told = capsys.readouterr()
+    assert 'The data were not looked at: --batch 64' in told.err
+    (row,) = told.out.splitlines()[1:]
     assert row.split()[:2] == ['td-hm_mobilenetv2_8xb64-210e_mpii-256x256', 'yes']
     assert 'input to 256x256, letterboxed' in row
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from processes import content, differing, lines
 from test_ranks import free_port
 
 from classroomkd_mm.commands.train import main
+from classroomkd_mm.runs import CpuAmpOptimWrapper
 
 
 def plain(cfg):
@@ -95,6 +97,16 @@ def run(short, tmp_path, monkeypatch):
 def weights(folder):
     found = torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
     return {name: value for name, value in found.items() if value.is_floating_point()}
+
+
+@pytest.mark.parametrize('fast', [True, False])
+def test_a_cpu_without_bfloat16_is_warned_of(monkeypatch, fast):
+    said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', lambda: fast)
+    CpuAmpOptimWrapper(optimizer=torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    assert fast or 'this CPU has no fast bfloat16 (AVX-512): with --amp' in said.pop()
+    assert not said
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without a GPU')

@@ -280,6 +280,8 @@ def test_what_is_shared_is_said_and_fewer_than_two_classes_are_refused(caplog):
     assert (bridge.places.tolist(), bridge.index.tolist()) == (PLACES, INDEX)
     said = "not taught by it: 3 of the 6 classes ('a', 'c', 'f')"
     assert bridge.adaptations == ('4 classes joined by name', said)
+    assert (bridge.shared, bridge.lacks) == ((3, 6), '3 of the 6 classes')
+    assert model.members[0][1].shared is model.members[0][1].lacks is None
     more = bridge.joined(dict(classes=tuple('bcdefg')))
     assert more.adaptations[1:] == ("not taught by it: 3 of the 6 classes ('c', 'f', 'g')",)
     predicted = bridge.predict(model.mentors[1].network, torch.rand(1, 1, 16, 16), None)[0]

@@ -37,6 +37,7 @@ class ClassBridge(Bridge):
             ``resize`` gives it one.
     """
 
+    things = 'classes'
     classes: tuple[str, ...] | None = None
     expected: int | None = None
     sharpness: float = 1.0
@@ -47,11 +48,9 @@ class ClassBridge(Bridge):
     sizes: tuple[tuple[int, int], ...] = ()
 
     @property
-    def lacks(self) -> str | None:
-        """How many of the data set's classes it does not have; None if it has all."""
-        if self.places is None:
-            return None
-        return f'{self.ours - len(self.places)} of the {self.ours} classes'
+    def shared(self) -> tuple[int, int] | None:
+        """How many of the data set's classes it has; None if it has all."""
+        return None if self.places is None else (len(self.places), self.ours)
 
     def check_inputs(self, size: tuple[int, int]) -> None:
         """Refuse pictures of another size than it was made for.

@@ -123,6 +123,7 @@ class PoseBridge(Bridge):
         pairs: Those of the student's keypoints that are read from two of its own.
     """
 
+    things = 'keypoints'
     readout: Readout
     target: Readout
     crop: Crop
@@ -135,11 +136,11 @@ class PoseBridge(Bridge):
     pairs: tuple[TwoPoints, ...] = ()
 
     @property
-    def lacks(self) -> str | None:
-        """How many of the data set's keypoints it does not have; None if it has all."""
+    def shared(self) -> tuple[int, int] | None:
+        """How many of the data set's keypoints it has; None if it has all."""
         if self.known is None or self.known.all():
             return None
-        return f'{int((~self.known).sum())} of the {len(self.known)} keypoints'
+        return int(self.known.sum()), len(self.known)
 
     def joined(self, metainfo: Metainfo) -> PoseBridge:
         """The bridge to a data set with this parsed metainfo, its keypoints joined by name.
