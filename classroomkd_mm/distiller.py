@@ -167,7 +167,7 @@ class ClassroomDistiller(StudentInPlace):
         with torch.autocast(inputs.device.type, enabled=False):
             student = self.task.read(output)
             check_readings([student, *mentors], [bridge for _, bridge in self.members])
-            scores = self._score([student, *mentors], data_samples)
+            scores = self._score([student, *mentors], data_samples, finite)
             lesson = self.knowledge_filter(scores, [reading.parts[0] for reading in mentors])
             if mentors:
                 lesson = lesson.keep(torch.stack(finite)).about(mentors)
@@ -211,14 +211,17 @@ class ClassroomDistiller(StudentInPlace):
         return readings, finite
 
     @torch.no_grad()
-    def _score(self, readings: Sequence[Reading], data_samples: Samples) -> Scores:
+    def _score(
+        self, readings: Sequence[Reading], data_samples: Samples, finite: Sequence[Tensor]
+    ) -> Scores:
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
         bridges = [bridge for _, bridge in self.members]
         self.task.watch(readings, bridges, truth)
         scores = self.task.score(self.scorer, readings, bridges, truth)
         first = self.record is None
         check_scores(self.scorer, scores, len(readings), len(data_samples), closely=first)
-        return self.standing.after(scores) if self.knowledge_filter.needs_standing else scores
+        asked = self.knowledge_filter.needs_standing
+        return self.standing.after(scores, finite) if asked else scores
 
     def _distill(
         self, student: Reading, mentors: Sequence[Reading], scores: Scores, lesson: Lesson

@@ -63,6 +63,17 @@ def test_a_score_that_is_no_number_does_not_stay(broken):
     torch.testing.assert_close(got[0, 1:], Standing().after(whole).standing[0, 1:])
 
 
+def test_a_guess_for_a_sample_on_which_a_mentor_is_muted_counts_for_nothing():
+    scores = batch(1)
+    finite = [torch.tensor([False, True, True, True]), torch.ones(4, dtype=torch.bool)]
+    got, plain = (Standing().after(scores, each).standing for each in (finite, ()))
+    kept = [n for n in range(1, 4) if scores.labelled[n].any()]
+    for kind, values in enumerate((scores.values[1], scores.values[0])):  # its own, the student's
+        own = [values[n][scores.labelled[n]].mean() for n in kept]
+        torch.testing.assert_close(got[kind, 1], torch.stack(own).mean())
+    torch.testing.assert_close(got[:, [0, 2]], plain[:, [0, 2]])
+
+
 @pytest.mark.parametrize('ranking', ['score', 'ordinal'])
 @pytest.mark.parametrize('granularity', ['sample', 'batch', 'keypoint'])
 def test_who_is_behind_on_the_others_is_silent_where_no_label_tells(granularity, ranking):

@@ -124,7 +124,7 @@ def one_batch(model: ClassroomDistiller, data: Batch, right: float) -> dict[str,
     inputs, samples = data['inputs'], data['data_samples']
     student = model.task.read(model.task.forward(model, inputs)[1])
     mentors, finite = model._ask(inputs, samples)
-    scores = model._score([student, *mentors], samples)
+    scores = model._score([student, *mentors], samples, finite)
     theirs = [reading.parts[0] for reading in mentors]
     lesson = model.knowledge_filter(scores, theirs)
     lesson = lesson.keep(torch.stack(finite)).about(mentors) if mentors else lesson
