@@ -37,7 +37,7 @@ EXAMPLES = """examples:
   python -m classroomkd_mm mentors download CONFIG"""
 FACTS = ['shared', 'CPU ms per picture']  # of the keypoints or classes of the data
 WITHOUT_DATA = (
-    'The data were not looked at: --batch 64 lets each mentor teach so many pictures, its '
+    'The data were not looked at: --batch 128 lets each mentor teach so many pictures, its '
     'keypoints or classes joined with theirs.'
 )
 # What a mentor's error says is for the user; any other kind of error says its own name as well.

@@ -67,6 +67,10 @@ class Crops:
         return points @ matrix[:, :2].T + matrix[:, 2]
 
 
+class Incomparable(ValueError):
+    """A mentor lacks what stock inference needs."""
+
+
 def make_stock(mentor: AnyMentor, settings: MentorSettings) -> None:
     """Leave a mentor's network as ``mmpose.apis.init_model`` does, but for the flip test.
 
@@ -75,13 +79,13 @@ def make_stock(mentor: AnyMentor, settings: MentorSettings) -> None:
         settings: What the classroom's config says of it.
 
     Raises:
-        ValueError: Where neither its config nor its checkpoint has what stock inference needs.
+        Incomparable: Where neither its config nor its checkpoint has what stock inference needs.
     """
     network: Any = mentor.network
     cfg = mentor.config if isinstance(mentor.config, Config) else Config(mentor.config)
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if not dataset.get('pipeline'):
-        raise ValueError(
+        raise Incomparable(
             f'mentor {mentor.name!r}: its config has no test_dataloader.dataset.pipeline, which '
             'stock inference uses; give its whole config'
         )
@@ -98,7 +102,7 @@ def _dataset_meta(cfg: Config, settings: MentorSettings) -> Mapping[str, Any]:
     meta = found or _meta_in_checkpoint(settings)
     if not meta:
         # MMPose itself would take it for a network of COCO's keypoints.
-        raise ValueError(
+        raise Incomparable(
             f'{who}: neither its config nor its checkpoint names the data set '
             'that stock inference must know; give train_dataloader.dataset of a known type, or '
             'with metainfo, in its config'
@@ -122,14 +126,14 @@ def stock_keypoints(mentor: AnyMentor, bridge: PoseBridge, sample: Any) -> np.nd
     """The student's keypoints ``(K, 2)`` in the picture; where the mentor lacks one, any.
 
     Raises:
-        ValueError: Where its own pipeline gives what its network does not take.
+        Incomparable: Where its own pipeline gives what its network does not take.
     """
     from mmpose.apis import inference_topdown
 
     try:
         (found,) = inference_topdown(mentor.network, sample.img_path, sample.gt_instances.bboxes)
     except RuntimeError as error:
-        raise ValueError(
+        raise Incomparable(
             f'mentor {mentor.name!r}: its own stock inference fails: {error}; does the '
             'test_dataloader.dataset.pipeline of its config crop to what its network takes?'
         ) from error
@@ -160,9 +164,11 @@ def compare(cfg: Config, people: int) -> Far:
         student's heatmap pixels or SimCC bins. Of one that cannot be compared, why.
 
     Raises:
-        ValueError: Where it is not a classroom of pose estimation, or the config lacks what the
-            comparison needs.
+        ValueError: Where it is not a classroom of pose estimation, the config lacks what the
+            comparison needs, or there is nobody to look at.
     """
+    if people < 1:
+        raise ValueError(f'--people {people}: there must be at least one')
     if not cfg.get('val_dataloader') or not cfg.get('train_dataloader'):
         raise ValueError('the config needs train_dataloader (people) and val_dataloader (pipeline)')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
@@ -190,8 +196,8 @@ def _far(
             for i in progress.track(shown, description=f'comparing {mentor.name}'):
                 data = model.data_preprocessor(pseudo_collate([crops.dataset[i]]), False)
                 parts.append(_apart(mentor, bridge, data, crops))
-    except ValueError as error:
-        return str(error)
+    except Incomparable as why:
+        return str(why)
     return np.concatenate(parts, axis=1)
 
 

@@ -22,7 +22,7 @@ class CpuAmpOptimWrapper(OptimWrapper):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        if torch.backends.mkldnn.is_available() and not _has_bfloat16():
             MMLogger.get_current_instance().warning(
                 'this CPU has no fast bfloat16 (AVX-512): with --amp (CpuAmpOptimWrapper) a step '
                 'takes many times as long as without'
@@ -33,3 +33,8 @@ class CpuAmpOptimWrapper(OptimWrapper):
         """As the wrapper's, with autocast."""
         with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
             yield
+
+
+def _has_bfloat16() -> bool:
+    """Whether this CPU has instructions for it."""
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -82,7 +82,7 @@ def test_check_of_published_networks(three_mentors, capsys):
     words = ['--zoo', '^td-hm_mobilenetv2', '256x(192|256)$', '--dataset', 'MPII']
     assert tool.main(['check', three_mentors[1], *words]) == 0
     told = capsys.readouterr()
-    assert 'The data were not looked at: --batch 64' in told.err
+    assert 'The data were not looked at: --batch 128' in told.err
     (row,) = told.out.splitlines()[1:]
     assert row.split()[:2] == ['td-hm_mobilenetv2_8xb64-210e_mpii-256x256', 'yes']
     assert 'input to 256x256, letterboxed' in row

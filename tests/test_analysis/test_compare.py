@@ -65,6 +65,8 @@ def test_one_that_cannot_be_compared_does_not_keep_the_others_from_it(
 
 def test_what_cannot_be_compared_is_said(classroom):
     cfg, path = classroom
+    with pytest.raises(IN_WORDS, match='^--people 0: there must be at least one$'):
+        tool.main([path, '--people', '0'])
     cfg.val_dataloader = None
     cfg.dump(path)
     with pytest.raises(IN_WORDS, match='needs train_dataloader .* and val_dataloader'):

@@ -137,7 +137,9 @@ def test_a_name_of_ours_that_is_there_twice_is_refused(twice):
         of([*twice, 'x', 'x']).join(METAINFO, 4)
 
 
-def test_other_names_may_be_there_twice():
+def test_other_names_may_be_there_twice_and_ours_as_they_are():
+    both = dict(keypoint_id2name={0: 'hip', 1: 'root'}, dataset_name='mine')
+    assert of(['hip', 'root']).join(both, 2) is None
     index, known = of(['x', 'x', '1', '1', 'nose']).join(METAINFO, 4)
     assert known == [name == 'nose' for name in OURS] and index[OURS.index('nose')] == 4
 

@@ -137,7 +137,10 @@ def test_behind_fixed_views_the_data_set_itself_is_asked(monkeypatch):
         check_labels(made, 5)
 
 
-def student(classes=3, sigmoid=False, **pixels):
+SIGMOID = dict(type='CrossEntropyLoss', use_sigmoid=True)
+
+
+def student(classes=3, loss=None, **pixels):
     """A small classifier, whose batches are mixed where ``pixels`` say so."""
     from mmpretrain.registry import MODELS
 
@@ -145,7 +148,7 @@ def student(classes=3, sigmoid=False, **pixels):
         type='LinearClsHead',
         num_classes=classes,
         in_channels=8,
-        loss=dict(type='CrossEntropyLoss', use_sigmoid=sigmoid),
+        loss=loss or dict(type='CrossEntropyLoss'),
     )
     net = dict(type='ImageClassifier', backbone=dict(type='LeNet5'), head=head)
     return MODELS.build(dict(net, data_preprocessor=dict(pixels, type='ClsDataPreprocessor')))
@@ -165,8 +168,9 @@ def test_one_hot_labels_are_of_the_students_classes(one_hot):
 
 
 def test_a_sigmoid_wants_labels_as_scores_and_is_told_how_to_get_them():
-    assert needs_one_hot(student(sigmoid=True), 3)
-    assert not needs_one_hot(student(sigmoid=True, to_onehot=True, num_classes=3), 3)
+    assert needs_one_hot(student(loss=SIGMOID), 3)
+    assert not needs_one_hot(student(loss=SIGMOID, to_onehot=True, num_classes=3), 3)
+    assert not needs_one_hot(student(loss=dict(type='AsymmetricLoss')), 3)  # makes its own
     told = 'use_sigmoid=True, which wants labels as scores: set data_preprocessor=dict.to_onehot=Tr'
     with pytest.raises(ValueError, match=told):
         check_labels(Pictures(1, 0), 3, as_scores=True)

@@ -87,8 +87,10 @@ def needs_one_hot(student: nn.Module, classes: int | None) -> bool:
     Raises:
         ValueError: Where the preprocessor makes scores of another number of classes.
     """
+    from mmpretrain.models.losses import CrossEntropyLoss
+
     pixels = student.data_preprocessor
-    loss = getattr(getattr(student, 'head', None), 'loss_module', None)
+    loss = getattr(getattr(student, 'head', student), 'loss_module', None)
     one_hot = getattr(pixels, 'to_onehot', False)
     count = getattr(pixels, 'num_classes', None)
     if one_hot and None not in (count, classes) and count != classes:
@@ -96,7 +98,8 @@ def needs_one_hot(student: nn.Module, classes: int | None) -> bool:
             f'data_preprocessor.num_classes={count}: the student has {classes} classes, and labels '
             'that are made one-hot (to_onehot, or for Mixup and CutMix) must have as many'
         )
-    return getattr(loss, 'use_sigmoid', False) and not one_hot
+    # Others that take a sigmoid make labels one-hot themselves.
+    return isinstance(loss, CrossEntropyLoss) and loss.use_sigmoid and not one_hot
 
 
 def check_labels(dataset: BaseDataset, classes: int | None, as_scores: bool = False) -> None:

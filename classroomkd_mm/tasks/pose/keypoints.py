@@ -233,10 +233,10 @@ class Keypoints:
         renamed: dict[Names, str] = dict(self.midpoints)
         renamed.update(self.renamed)
         _check_ours(renamed.values(), ours)
-        if self.data_set is None:
-            _check_different(self.names, ours)
         if list(self.names) == ours and same_set and not renamed:
             return None
+        if self.data_set is None:
+            _check_different(self.names, ours)
         data_sets = (self.data_set, metainfo.get('dataset_name'))
         return join_keypoints(self.names, ours, renamed, data_sets)
 

@@ -16,20 +16,21 @@ ENOUGH = 200  # samples after which a training looks
 LEAST = 30  # times that a keypoint must be labelled to be judged
 SMALLEST = 8.0  # pixels; in a smaller person keypoints are not told apart
 NEAR = 0.1  # of a person's size
-# Published mentors of wrong names see 0.19 to 0.69 of a keypoint where another is labelled, and up
-# to 0.19 of it at its own; random networks 0.01 anywhere.
+# Published mentors of wrong names see 0.19 to 0.69 of a keypoint where another is labelled, random
+# networks 0.01 anywhere.
 SEEN = 0.15
 CLEARLY = 1.5
+DEVIATIONS = 3.0  # of the difference of two counts
 TOLD = 6  # keypoints of a mentor that a message names
 
 
 class KeypointOrder:
-    """How often each of a mentor's keypoints is at each labelled one because it sees that.
+    """How often each of a mentor's keypoints is at each labelled one, and because it sees that.
 
-    That is the share of samples in which it is within a tenth of the person's size, less the share
-    in which it is so near to the label of another sample: a network that says the same place to
-    every picture, or where people mostly have a keypoint, sees nothing. It sums up on the device
-    and waits for nothing until it is asked.
+    It is at one where it is within a tenth of the person's size. It sees it as much more often as
+    it is at the label of its own sample than at another sample's: a network that says the same
+    place to every picture, or where people mostly have a keypoint, sees nothing. Counts are summed
+    on the device, and nothing waits until they are asked for.
 
     Attributes:
         samples: How many it has seen.
@@ -44,12 +45,14 @@ class KeypointOrder:
 
     @torch.no_grad()
     def add(self, guesses: Mapping[str, Tensor], truth: PoseTruth) -> None:
-        """Look at a batch; of one sample nothing is learnt.
+        """Look at a batch; at one of a single sample not, there is no other to compare it with.
 
         Args:
             guesses: Keypoints ``(N, K, 2)`` in input pixels, by the mentor's name.
             truth: The batch's.
         """
+        if len(truth.labelled) < 2:
+            return
         there = truth.labelled[..., None]
         highest = truth.keypoints.masked_fill(~there, -torch.inf).amax(1)
         lowest = truth.keypoints.masked_fill(~there, torch.inf).amin(1)
@@ -59,8 +62,8 @@ class KeypointOrder:
         for name, guess in guesses.items():
             # Those of one picture often follow each other.
             other = guess.roll(len(guess) // 2, 0)
-            own, others = (_near(each, truth.keypoints, size, judged) for each in (guess, other))
-            self._add(name, own - others)
+            near = [_near(each, truth.keypoints, size, judged) for each in (guess, other)]
+            self._add(name, torch.stack(near))
         self.samples += len(truth.labelled)
 
     def _add(self, name: str | None, found: Tensor) -> None:
@@ -79,9 +82,10 @@ class KeypointOrder:
     def exchanged(self, name: str, known: Tensor | None = None) -> list[tuple[int, int]]:
         """Keypoints of a mentor that are clearly others.
 
-        Another assignment of its keypoints to the labelled ones is looked for, by which it sees
-        most. One is told where a keypoint is seen at another's label in 0.15 of the samples, and
-        1.5 times as often as at its own; and where that is so of two at least.
+        Another assignment of its keypoints to the labelled ones is looked for, by which they are at
+        most of them. One is told where a keypoint is at another's label 1.5 times as often as at
+        its own, by three standard deviations, and sees it in 0.15 of the samples; and where that is
+        so of two at least.
 
         Args:
             name: The mentor's.
@@ -92,16 +96,21 @@ class KeypointOrder:
         """
         if name not in self._sums:
             return []
-        count = self._sums[COUNT].cpu()
-        seen = (self._sums[name].cpu() / count.clamp(min=1)).double().numpy()
-        judged = (count >= LEAST).numpy()
+        count = self._sums[COUNT].cpu().double().numpy()
+        judged = count >= LEAST
         own = np.flatnonzero(judged if known is None else judged & known.cpu().numpy())
         labelled = np.flatnonzero(judged)
-        rows, columns = linear_sum_assignment(seen[np.ix_(own, labelled)], maximize=True)
+        count = np.maximum(count, 1)
+        at, others = self._sums[name].cpu().double().numpy() / count
+        rows, columns = linear_sum_assignment(at[np.ix_(own, labelled)], maximize=True)
+        pairs = list(zip(own[rows].tolist(), labelled[columns].tolist()))
         found = [
-            (int(named), int(real))
-            for named, real in zip(own[rows], labelled[columns])
-            if named != real and seen[named, real] >= max(SEEN, CLEARLY * seen[named, named])
+            (named, real)
+            for named, real in pairs
+            if at[named, real] - others[named, real] >= SEEN
+            and at[named, real] >= CLEARLY * at[named, named]
+            and at[named, real] - at[named, named]
+            >= DEVIATIONS * np.sqrt(at[named, real] / count[real] + at[named, named] / count[named])
         ]
         return found if len(found) > 1 else []
 

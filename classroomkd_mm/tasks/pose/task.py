@@ -297,7 +297,8 @@ class PoseTask(Task[PoseTruth]):
         pairs = in_words(found, self.metainfo.get('keypoint_id2name', {}))
         return (
             f'on the first {self.order.samples} samples it sees {pairs}: its names (those of its '
-            'config, where keypoints is not set) are in another order than its outputs'
+            'config, where keypoints is not set) are in another order than its outputs, or it is '
+            'shown something else than it takes'
         )
 
     def better_scorer(self, metainfo: Metainfo) -> dict[str, Any] | None:
