@@ -37,7 +37,7 @@ class LessonRecord:
             many that were looked at.
         judged: ``(1 + M,)``, in how many batches each member was judged, the student first.
         teachable: ``(M,)``, in how many there was anything that a mentor could teach.
-        given: ``(M,)``, the mean weight of its lessons over what it taught, times ``active``.
+        weight: ``(M,)``, the mean weight of its lessons over what it taught, times ``active``.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class LessonRecord:
     against: Tensor = field(default_factory=lambda: torch.zeros(2, 1))
     judged: Tensor = field(default_factory=lambda: torch.zeros(1))
     teachable: Tensor = field(default_factory=lambda: torch.zeros(1))
-    given: Tensor = field(default_factory=lambda: torch.zeros(1))
+    weight: Tensor = field(default_factory=lambda: torch.zeros(1))
 
     @classmethod
     def of(
@@ -80,7 +80,7 @@ class LessonRecord:
             score=mean[1:],
             rank=_mean(lesson.ranks[1:], ranked),
             warmth=_mean_temperature(temperature, taught) * active,
-            given=_mean(lesson.weight, taught) * active,
+            weight=_mean(lesson.weight, taught) * active,
             muted=(~torch.stack(list(finite))).any(-1).to(active) if names else active,
             task_weight=_mean_weight(lesson, scores),
             batches=torch.ones_like(mean[0]),
@@ -113,7 +113,7 @@ class LessonRecord:
             active=_share(self.active, self.teachable),
             score=_share(self.score, self.judged[1:]),
             rank=_share(self.rank, self.judged[1:]),
-            weight=_share(self.given, self.active),
+            weight=_share(self.weight, self.active),
             temperature=torch.where(self.active > 0, self.warmth / self.active, 1),
             muted=self.muted / self.batches,
         )

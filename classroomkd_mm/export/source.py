@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from ..mentors import MentorSettings
 from ..mentors.checkpoint import load_matching, read_checkpoint, read_state_dict
 from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
-from ..runs.views import without_views
 
 ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
 
@@ -75,7 +74,7 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
         raise FileNotFoundError(f'{folder} is no work dir: there is no such folder')
     run = _run_config(folder)
     own = folder / STUDENT_FILE
-    cfg = student_config(without_views(Config.fromfile(own) if own.is_file() else run))
+    cfg = student_config(Config.fromfile(own) if own.is_file() else run)
     path = Path(checkpoint) if checkpoint else _checkpoint(folder)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')

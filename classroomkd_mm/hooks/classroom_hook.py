@@ -1,6 +1,5 @@
 """Who taught how much: one line per epoch in the log and in ``classroom.jsonl``."""
 
-import copy
 import json
 from itertools import count
 from pathlib import Path
@@ -43,7 +42,6 @@ from ..runs.views import (
     reseed_sampler,
     sampler_of,
     take_views,
-    without_views,
 )
 from ..runs.workers import reseed_workers
 
@@ -296,8 +294,7 @@ class ClassroomHook(Closed, Hook):
     @master_only
     def _write_student(self, runner: Runner) -> None:
         if is_classroom(runner.cfg.get('model', {})):
-            alone = student_config(without_views(copy.deepcopy(runner.cfg)))
-            alone.dump(str(Path(runner.work_dir) / STUDENT_FILE))
+            student_config(runner.cfg).dump(str(Path(runner.work_dir) / STUDENT_FILE))
 
     @master_only
     def _truncate(self, path: Path, done: int) -> bool:

@@ -1,8 +1,6 @@
 """Are the mentors any good? Evaluates each before the first iteration."""
 
-from collections.abc import Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import Optional
 
 import numpy as np
@@ -150,7 +148,7 @@ class MentorEvalHook(Closed, Hook):
 
 
 def format_table(
-    table: dict[str, dict[str, float]], lacking: Mapping[str, Optional[str]] = MappingProxyType({})
+    table: dict[str, dict[str, float]], lacking: dict[str, Optional[str]]
 ) -> str:
     """One row per mentor, one column per metric; what it lacks stands beside its name.
 
@@ -161,7 +159,7 @@ def format_table(
     metrics = list(next(iter(table.values()), {}))
     rows = [['mentor', *metrics]]
     for name, values in table.items():
-        lacks = f' (lacks {lacking[name]})' if lacking.get(name) else ''
+        lacks = f' (lacks {lacking[name]})' if lacking[name] else ''
         rows.append([name + lacks, *(f'{values[m]:.4g}' for m in metrics)])
     width = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return 'Mentors on the validation set:\n' + '\n'.join(

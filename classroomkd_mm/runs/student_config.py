@@ -10,9 +10,11 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from ..datasets import FixedViews
+from ..datasets.fixed_views import VIEW_SAMPLERS
 from ..distiller import ClassroomDistiller
 from ..parts.label_loss import HEATMAP_MSE, LabelKLLoss
-from ..registry import HOOKS, MODELS
+from ..registry import DATA_SAMPLERS, DATASETS, HOOKS, MODELS
 
 STUDENT_FILE = 'student.py'
 PACKAGE = 'classroomkd_mm'
@@ -38,9 +40,11 @@ def student_config(cfg: Config) -> Config:
     """A run's config with the student in place of the classroom, without the classroom's hooks.
 
     Any checkpoint of the run fits it, and it needs this package only where it uses one of its
-    networks or data sets. It has no file name and no work dir, lest it write over the classroom's.
+    networks or data sets; FixedViews give way to the data set that they wrap. It has no file name
+    and no work dir, lest it write over the classroom's.
     """
     plain = copy.deepcopy(cfg)
+    _put_data_in_place_of_views(plain.get('train_dataloader') or {})
     if is_classroom(plain.model):
         classroom = plain.model
         plain.model = classroom.student
@@ -56,6 +60,16 @@ def student_config(cfg: Config) -> Config:
         plain.pop(key)
     plain.custom_imports = _imports(plain)
     return Config(plain.to_dict())
+
+
+def _put_data_in_place_of_views(loader: dict[str, Any]) -> None:
+    dataset, sampler = loader.get('dataset') or {}, loader.get('sampler') or {}
+    if issubclass(_class_of(dataset, DATASETS) or object, FixedViews):
+        loader['dataset'] = dataset['dataset']
+        stock = {drawn: each.__name__ for each, drawn in VIEW_SAMPLERS.items()}
+        drawn = _class_of(sampler, DATA_SAMPLERS)
+        if drawn in stock:
+            sampler['type'] = stock[drawn]
 
 
 def _put_stock_losses(value: Any) -> None:

@@ -33,19 +33,6 @@ def with_view_sampler(cfg: Config) -> Config:
     return cfg
 
 
-def without_views(cfg: Config) -> Config:
-    """The config with the data set itself in FixedViews' place: the stock libraries know it."""
-    loader = cfg.get('train_dataloader') or {}
-    dataset, sampler = loader.get('dataset') or {}, loader.get('sampler') or {}
-    if issubclass(_class_of(dataset, DATASETS) or object, FixedViews):
-        cfg.train_dataloader.dataset = dataset['dataset']
-        stock = {drawn: each.__name__ for each, drawn in VIEW_SAMPLERS.items()}
-        drawn = _class_of(sampler, DATA_SAMPLERS)
-        if drawn in stock:
-            cfg.train_dataloader.sampler.type = stock[drawn]
-    return cfg
-
-
 def refuse_other_recipes(hooks: Iterable[object]) -> None:
     """Refuse, for a memory, hooks that show other pictures from some epoch on.
 

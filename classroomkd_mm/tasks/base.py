@@ -69,7 +69,9 @@ class Bridge(ABC):
     @property
     def shared(self) -> tuple[int, int] | None:
         """How many it has of the data set's keypoints or classes; None if it has all."""
-        return None
+        if self.known is None or self.known.all():
+            return None
+        return int(self.known.sum()), len(self.known)
 
     @property
     def lacks(self) -> str | None:

@@ -524,6 +524,14 @@ def test_what_is_no_score_between_0_and_1_is_refused_in_the_first_lesson(
         built(cfg)(**batch_of(built(cfg)), mode='loss')
 
 
+def test_a_student_that_breaks_is_not_its_scorers_fault(cfg):
+    model = built(cfg)
+    batch = batch_of(model)
+    with torch.no_grad():
+        model.head.weight.fill_(float('nan'))
+    assert model(**batch, mode='loss')['loss_task_pixels'].isnan()
+
+
 def test_a_label_that_is_a_number_is_no_label(cfg, outsider, monkeypatch):
     own = outsider.PixelScorer.forward
     monkeypatch.setattr(

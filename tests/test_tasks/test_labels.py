@@ -7,9 +7,10 @@ from mmpretrain.structures import DataSample
 from classroomkd_mm.datasets import FixedViews
 from classroomkd_mm.tasks.classification.labels import (
     check_labels,
+    check_one_hot,
     ground_truth,
     is_labelled,
-    needs_one_hot,
+    wants_scores,
 )
 
 SCOPE = 'mmpretrain'
@@ -161,16 +162,16 @@ MIXED = dict(batch_augments=dict(augments=dict(type='Mixup', alpha=0.5)))
 def test_one_hot_labels_are_of_the_students_classes(one_hot):
     told = '^data_preprocessor.num_classes=4: the student has 3 classes, and labels that are made '
     with pytest.raises(ValueError, match=told):
-        needs_one_hot(student(num_classes=4, **one_hot), 3)
+        check_one_hot(student(num_classes=4, **one_hot), 3)
     for classes, fits in [(3, 3), (None, 3), (4, None)]:
-        assert not needs_one_hot(student(num_classes=classes, **one_hot), fits)
-    assert not needs_one_hot(student(num_classes=4), 3)  # nobody reads it
+        check_one_hot(student(num_classes=classes, **one_hot), fits)
+    check_one_hot(student(num_classes=4), 3)  # nobody reads it
 
 
 def test_a_sigmoid_wants_labels_as_scores_and_is_told_how_to_get_them():
-    assert needs_one_hot(student(loss=SIGMOID), 3)
-    assert not needs_one_hot(student(loss=SIGMOID, to_onehot=True, num_classes=3), 3)
-    assert not needs_one_hot(student(loss=dict(type='AsymmetricLoss')), 3)  # makes its own
+    assert wants_scores(student(loss=SIGMOID))
+    assert not wants_scores(student(loss=SIGMOID, to_onehot=True, num_classes=3))
+    assert not wants_scores(student(loss=dict(type='AsymmetricLoss')))  # makes its own
     told = 'use_sigmoid=True, which wants labels as scores: set data_preprocessor=dict.to_onehot=Tr'
     with pytest.raises(ValueError, match=told):
         check_labels(Pictures(1, 0), 3, as_scores=True)

@@ -81,25 +81,32 @@ def _check_one(count: int) -> None:
         )
 
 
-def needs_one_hot(student: nn.Module, classes: int | None) -> bool:
-    """Whether a student's loss wants labels as scores, and its preprocessor does not make them.
+def check_one_hot(student: nn.Module, classes: int | None) -> None:
+    """Refuse a preprocessor that makes labels one-hot in another number of classes.
 
     Raises:
-        ValueError: Where the preprocessor makes scores of another number of classes.
+        ValueError: With both numbers.
     """
-    from mmpretrain.models.losses import CrossEntropyLoss
-
-    pixels = student.data_preprocessor
-    loss = getattr(getattr(student, 'head', student), 'loss_module', None)
-    one_hot = getattr(pixels, 'to_onehot', False)
-    count = getattr(pixels, 'num_classes', None)
-    if one_hot and None not in (count, classes) and count != classes:
+    count = getattr(student.data_preprocessor, 'num_classes', None)
+    if _makes_one_hot(student) and None not in (count, classes) and count != classes:
         raise ValueError(
             f'data_preprocessor.num_classes={count}: the student has {classes} classes, and labels '
             'that are made one-hot (to_onehot, or for Mixup and CutMix) must have as many'
         )
+
+
+def wants_scores(student: nn.Module) -> bool:
+    """Whether a student's loss wants labels as scores, and its preprocessor does not make them."""
+    from mmpretrain.models.losses import CrossEntropyLoss
+
+    loss = getattr(getattr(student, 'head', student), 'loss_module', None)
     # Others that take a sigmoid make labels one-hot themselves.
-    return isinstance(loss, CrossEntropyLoss) and loss.use_sigmoid and not one_hot
+    sigmoid = isinstance(loss, CrossEntropyLoss) and loss.use_sigmoid
+    return sigmoid and not _makes_one_hot(student)
+
+
+def _makes_one_hot(student: nn.Module) -> bool:
+    return getattr(student.data_preprocessor, 'to_onehot', False)
 
 
 def check_labels(dataset: BaseDataset, classes: int | None, as_scores: bool = False) -> None:

@@ -14,7 +14,14 @@ from ...structures import ClassTruth, Reading, Resize, Scores
 from ..base import Bridge, NetworkConfig, Portrait, Samples, Task, warn_of_own_loss
 from ..heads import Output, replayed
 from .bridge import ClassBridge, reading
-from .labels import check_labels, ground_truth, is_labelled, let_batches_mix, needs_one_hot
+from .labels import (
+    check_labels,
+    check_one_hot,
+    ground_truth,
+    is_labelled,
+    let_batches_mix,
+    wants_scores,
+)
 from .limited import score_all
 from .networks import (
     Size,
@@ -58,7 +65,8 @@ class ClassificationTask(Task[ClassTruth]):
         let_batches_mix()
         self.num_classes = num_classes(student)
         self.places = self.num_classes or self.places
-        self._wants_scores = needs_one_hot(student, self.num_classes)
+        check_one_hot(student, self.num_classes)
+        self._wants_scores = wants_scores(student)
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:

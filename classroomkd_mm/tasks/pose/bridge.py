@@ -135,13 +135,6 @@ class PoseBridge(Bridge):
     known: Tensor | None = None
     pairs: tuple[TwoPoints, ...] = ()
 
-    @property
-    def shared(self) -> tuple[int, int] | None:
-        """How many of the data set's keypoints it has; None if it has all."""
-        if self.known is None or self.known.all():
-            return None
-        return int(self.known.sum()), len(self.known)
-
     def joined(self, metainfo: Metainfo) -> PoseBridge:
         """The bridge to a data set with this parsed metainfo, its keypoints joined by name.
 

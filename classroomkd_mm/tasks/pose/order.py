@@ -16,21 +16,19 @@ ENOUGH = 200  # samples after which a training looks
 LEAST = 30  # times that a keypoint must be labelled to be judged
 SMALLEST = 8.0  # pixels; in a smaller person keypoints are not told apart
 NEAR = 0.1  # of a person's size
-# Published mentors of wrong names see 0.19 to 0.69 of a keypoint where another is labelled, random
-# networks 0.01 anywhere.
-SEEN = 0.15
+SEEN = 0.15  # random networks see nothing; published ones that find few people, a quarter
 CLEARLY = 1.5
 DEVIATIONS = 3.0  # of the difference of two counts
 TOLD = 6  # keypoints of a mentor that a message names
 
 
 class KeypointOrder:
-    """How often each of a mentor's keypoints is at each labelled one, and because it sees that.
+    """How often each of a mentor's keypoints is at each labelled one, and how often by chance.
 
-    It is at one where it is within a tenth of the person's size. It sees it as much more often as
-    it is at the label of its own sample than at another sample's: a network that says the same
-    place to every picture, or where people mostly have a keypoint, sees nothing. Counts are summed
-    on the device, and nothing waits until they are asked for.
+    It is at one where it is within a tenth of the person's size. How often it is as near to the
+    label of another sample is chance, and the difference is what it sees: a network that says the
+    same place to every picture, or where people mostly have a keypoint, sees nothing. Counts are
+    summed on the device, and nothing waits until they are asked for.
 
     Attributes:
         samples: How many it has seen.
@@ -60,9 +58,9 @@ class KeypointOrder:
         judged = truth.labelled & (size >= SMALLEST)[:, None]
         self._add(COUNT, judged.sum(0))
         for name, guess in guesses.items():
-            # Those of one picture often follow each other.
-            other = guess.roll(len(guess) // 2, 0)
-            near = [_near(each, truth.keypoints, size, judged) for each in (guess, other)]
+            # Not the next: those of one picture often follow each other.
+            both = (guess, guess.roll(len(guess) // 2, 0))
+            near = [_near(each, truth.keypoints, size, judged) for each in both]
             self._add(name, torch.stack(near))
         self.samples += len(truth.labelled)
 
@@ -101,13 +99,13 @@ class KeypointOrder:
         own = np.flatnonzero(judged if known is None else judged & known.cpu().numpy())
         labelled = np.flatnonzero(judged)
         count = np.maximum(count, 1)
-        at, others = self._sums[name].cpu().double().numpy() / count
+        at, chance = self._sums[name].cpu().double().numpy() / count
         rows, columns = linear_sum_assignment(at[np.ix_(own, labelled)], maximize=True)
         pairs = list(zip(own[rows].tolist(), labelled[columns].tolist()))
         found = [
             (named, real)
             for named, real in pairs
-            if at[named, real] - others[named, real] >= SEEN
+            if at[named, real] - chance[named, real] >= SEEN
             and at[named, real] >= CLEARLY * at[named, named]
             and at[named, real] - at[named, named]
             >= DEVIATIONS * np.sqrt(at[named, real] / count[real] + at[named, named] / count[named])
