@@ -216,7 +216,8 @@ class ClassroomDistiller(StudentInPlace):
     ) -> Scores:
         truth = self.task.ground_truth(data_samples, readings[0].guess.device)
         bridges = [bridge for _, bridge in self.members]
-        self.task.watch(readings, bridges, truth)
+        if self.task.watches:
+            self.task.watch(readings, bridges, truth)
         scores = self.task.score(self.scorer, readings, bridges, truth)
         # Once, which waits for the device; what a broken network says has no score.
         closely = self.record is None and all(r.guess.isfinite().all() for r in readings)

@@ -6,6 +6,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import copy
 import gc
+import gzip
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -27,6 +28,7 @@ from classroomkd_mm.datasets import make_synthetic_people
 from classroomkd_mm.mentors import MentorSettings
 
 torch.set_num_threads(1)
+torch.backends.cudnn.deterministic = True  # on a GPU the same bits twice, as on a CPU
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
 # For faults that are made on purpose (make test-mutation): each time the same examples, and none
@@ -171,6 +173,55 @@ def tool(monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
         return module
+
+    return load
+
+
+def idx(items):
+    """Bytes of an IDX file."""
+    header = bytes([0, 0, 8, items.ndim]) + b''.join(n.to_bytes(4, 'big') for n in items.shape)
+    return header + items.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def prepare_fashion_mnist(tool):
+    return tool('prepare_fashion_mnist')
+
+
+@pytest.fixture
+def pictures(prepare_fashion_mnist, tmp_path, monkeypatch):
+    """Files like Fashion-MNIST's, prepared by the tool: brightness is the class."""
+    monkeypatch.setattr(prepare_fashion_mnist, 'VALIDATION', slice(48, 64))
+    source = tmp_path / 'source'
+    source.mkdir()
+    for split, count in (('train', 64), ('t10k', 16)):
+        labels = np.arange(count) % 10
+        noise = np.random.default_rng(count).integers(0, 20, (count, 28, 28))
+        for kind, items in (
+            ('images-idx3', noise + labels[:, None, None] * 25),
+            ('labels-idx1', labels),
+        ):
+            with gzip.open(source / f'{split}-{kind}-ubyte.gz', 'wb') as file:
+                file.write(idx(items))
+    prepare_fashion_mnist.main(['--source', str(source), '--out', str(tmp_path / 'data')])
+    return tmp_path / 'data'
+
+
+@pytest.fixture
+def fashion(pictures, tmp_path):
+    """``fashion(name)``: a Fashion-MNIST config on the few pictures."""
+
+    def load(name):
+        cfg = Config.fromfile(CONFIGS / f'cls/fashion_mnist/{name}.py')
+        for split, folder in (('train', 'official'), ('val', 'val'), ('test', 'official')):
+            cfg[f'{split}_dataloader'].dataset.data_root = str(pictures / folder)
+        cfg.train_dataloader.update(batch_size=16)
+        cfg.train_dataloader.dataset.indices = 48
+        cfg.train_cfg.update(max_epochs=2, val_interval=2)
+        for mentor in cfg.model.get('mentors', []):
+            mentor.update(config=str(CONFIGS.parent / mentor.config), checkpoint=None)
+        cfg.work_dir = str(tmp_path / name)
+        return cfg
 
     return load
 

@@ -1,10 +1,8 @@
 """Classification runs through the real runner: data files, checkpoints, stock MMPretrain."""
 
-import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -13,53 +11,6 @@ from mmpretrain.registry import DATASETS
 SCOPE = 'mmpretrain'
 ROOT = Path(__file__).parents[1]
 CIFAR = ROOT.parent / 'shared/data/cifar100_mini'
-
-
-def idx(items):
-    """Bytes of an IDX file."""
-    header = bytes([0, 0, 8, items.ndim]) + b''.join(n.to_bytes(4, 'big') for n in items.shape)
-    return header + items.astype(np.uint8).tobytes()
-
-
-@pytest.fixture
-def prepare_fashion_mnist(tool):
-    return tool('prepare_fashion_mnist')
-
-
-@pytest.fixture
-def pictures(prepare_fashion_mnist, tmp_path, monkeypatch):
-    """Files like Fashion-MNIST's, prepared by the tool: brightness is the class."""
-    monkeypatch.setattr(prepare_fashion_mnist, 'VALIDATION', slice(48, 64))
-    source = tmp_path / 'source'
-    source.mkdir()
-    for split, count in (('train', 64), ('t10k', 16)):
-        labels = np.arange(count) % 10
-        noise = np.random.default_rng(count).integers(0, 20, (count, 28, 28))
-        for kind, items in (
-            ('images-idx3', noise + labels[:, None, None] * 25),
-            ('labels-idx1', labels),
-        ):
-            with gzip.open(source / f'{split}-{kind}-ubyte.gz', 'wb') as file:
-                file.write(idx(items))
-    prepare_fashion_mnist.main(['--source', str(source), '--out', str(tmp_path / 'data')])
-    return tmp_path / 'data'
-
-
-@pytest.fixture
-def fashion(pictures, tmp_path):
-    def load(name):
-        cfg = Config.fromfile(ROOT / f'configs/cls/fashion_mnist/{name}.py')
-        for split, folder in (('train', 'official'), ('val', 'val'), ('test', 'official')):
-            cfg[f'{split}_dataloader'].dataset.data_root = str(pictures / folder)
-        cfg.train_dataloader.update(batch_size=16)
-        cfg.train_dataloader.dataset.indices = 48
-        cfg.train_cfg.update(max_epochs=2, val_interval=2)
-        for mentor in cfg.model.get('mentors', []):
-            mentor.update(config=str(ROOT / mentor.config), checkpoint=None)
-        cfg.work_dir = str(tmp_path / name)
-        return cfg
-
-    return load
 
 
 def test_the_tool_cuts_the_validation_split_from_the_training_pictures(fashion):

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from itertools import count
 from math import inf
 from statistics import median
@@ -29,7 +29,7 @@ from mmengine.logging import MessageHub
 from ..datasets import FixedViews, find_fixed_views
 from ..distiller import ClassroomDistiller
 from ..members import AnyMentor
-from ..mentors.cheap import CHEAP
+from ..mentors.cheap import CHEAP, DTYPES
 from ..parts import DistillLoss
 from ..runs import read_classroom
 from ..structures import Lesson, Reading
@@ -70,6 +70,7 @@ def steps(
     memory: str | None = None,
     cheap: Sequence[str] = (),
     weights: bool = False,
+    amp: str | None = None,
 ) -> dict[str, Work]:
     """What is timed, by name.
 
@@ -81,6 +82,7 @@ def steps(
         cheap: Settings of a mentor, 'fuse,dtype=bfloat16' for example: each mentor's inference is
             timed with each of them.
         weights: Whether mentors load theirs: no time depends on them, but how far outputs move.
+        amp: All forwards run in autocast of this type, as MMEngine's ``AmpOptimWrapper`` has it.
 
     Raises:
         ValueError: Where it is not a classroom, there are not so many samples, or a mentor does not
@@ -91,15 +93,16 @@ def steps(
     model = _classroom(cfg, dataset, device)
     data = model.data_preprocessor(first_samples(dataset, batch_size, '--batch-size'), True)
     student = model.export()  # plain: nothing of the classroom is in what it is compared with
-    work: dict[str, Work] = {'student': _training(student, data)}
+    work: dict[str, Work] = {'student': _training(student, data, amp)}
     for mentor in _classroom(with_cheap(cfg, {}), dataset, device).mentors:
-        work[f'mentor {mentor.name}'] = _inference(mentor, data)
+        work[f'mentor {mentor.name}'] = _inference(mentor, data, amp)
     for settings in cheap:
         for mentor in _classroom(with_cheap(cfg, parsed(settings)), dataset, device).mentors:
-            work[f'cheap {mentor.name}: {settings}'] = _answer(mentor, data)
-    work['classroom'] = _training(model, data)
+            work[f'cheap {mentor.name}: {settings}'] = _answer(mentor, data, amp)
+    work['classroom'] = _training(model, data, amp)
     if memory is not None and model.mentors:
-        work['classroom with memory'] = _remembered(cfg, dataset, batch_size, device, memory)
+        asked = _remembered(cfg, dataset, batch_size, device, memory)
+        work['classroom with memory'] = _training(*asked, amp)
     if model.mentors:
         work['distillation loss'] = _loss(model, data)
     return work
@@ -142,16 +145,18 @@ def _classroom(
     kept = None if memory is None else dict(dir=memory)
     model = build_classroom(cfg, memory=kept).to(device).train()
     model.prepare(dataset)
+    model.task.watches = False  # always the same batch: nothing can be concluded
     return model
 
 
-def _remembered(cfg: Config, dataset: Dataset, batch_size: int, device: str, memory: str) -> Work:
-    """A step whose answers are all there once it has run once."""
+def _remembered(
+    cfg: Config, dataset: Dataset, batch_size: int, device: str, memory: str
+) -> tuple[ClassroomDistiller, Mapping[str, Any]]:
+    """A classroom and a batch to which all answers are there once it has been asked."""
     inner = dataset if find_fixed_views(dataset) is None else dataset.dataset
     fixed = FixedViews(inner, views=1)
     model = _classroom(cfg, fixed, device, memory)
-    data = model.data_preprocessor(first_samples(fixed, batch_size, '--batch-size'), True)
-    return _training(model, data)
+    return model, model.data_preprocessor(first_samples(fixed, batch_size, '--batch-size'), True)
 
 
 def _loss(model: ClassroomDistiller, data: Mapping[str, Any]) -> Work:
@@ -205,32 +210,45 @@ def kept_for_backward(cfg: Config, mentors: int) -> int:
     return sum(kept)
 
 
-def _training(network: Any, data: Mapping[str, Any]) -> Work:
+def _autocast(data: Mapping[str, Any], amp: str | None) -> AbstractContextManager[object]:
+    """Autocast where the batch is; none without a type."""
+    kind = data['inputs'].device.type
+    return nullcontext() if amp is None else torch.autocast(kind, getattr(torch, amp))
+
+
+def _training(network: Any, data: Mapping[str, Any], amp: str | None = None) -> Work:
     """A step, forward and backward; what is done in some iterations alone is done in these."""
     turns = count()
 
     def train() -> None:
         MessageHub.get_current_instance().update_info('iter', next(turns))
         network.zero_grad()
-        network.parse_losses(network(**data, mode='loss'))[0].backward()
+        with _autocast(data, amp):
+            loss, _ = network.parse_losses(network(**data, mode='loss'))
+        loss.backward()
 
     return train
 
 
-def _inference(mentor: AnyMentor, data: Mapping[str, Any]) -> Work:
+def _inference(mentor: AnyMentor, data: Mapping[str, Any], amp: str | None) -> Work:
     """Stock inference of a mentor on its view of a batch."""
 
     def infer() -> None:
-        with torch.no_grad():
+        with torch.no_grad(), _autocast(data, amp):
             shown = mentor.shown(data['inputs'], data['data_samples'])
             mentor.network(shown, None, mode='tensor')
 
     return infer
 
 
-def _answer(mentor: AnyMentor, data: Mapping[str, Any]) -> Work:
+def _answer(mentor: AnyMentor, data: Mapping[str, Any], amp: str | None) -> Work:
     """A mentor's answer to a batch, by its own settings."""
-    return lambda: mentor(data['inputs'], (), data['data_samples'])
+
+    def answer() -> None:
+        with _autocast(data, amp):
+            mentor(data['inputs'], (), data['data_samples'])
+
+    return answer
 
 
 def measure(work: Mapping[str, Work], rounds: int, device: str = 'cpu') -> dict[str, list[float]]:
@@ -344,7 +362,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help='a classroom config; its data set must exist')
     parser.add_argument('--batch-size', type=positive, default=16)
     parser.add_argument('--rounds', type=positive, default=30, help='turns (default 30)')
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--device', default='cpu', help="default cpu; 'cuda' tells memory, too")
+    parser.add_argument(
+        '--amp', choices=DTYPES, help='all forwards in autocast of this type, as with train --amp'
+    )
+    parser.add_argument('--mentors', type=positive, metavar='N', help='the first N alone')
     parser.add_argument(
         '--cheap',
         action='append',
@@ -372,7 +394,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Logs are no part of what is measured: a program reads standard output.
     with tempfile.TemporaryDirectory() as memory, redirect_stdout(sys.stderr):
         cfg = read_classroom(args.config)
-        setting = (args.batch_size, args.device, memory, args.cheap, args.weights)
+        cfg.model.mentors = cfg.model.get('mentors', [])[: args.mentors]
+        setting = (args.batch_size, args.device, memory, args.cheap, args.weights, args.amp)
         work = steps(cfg, *setting)
         times = measure(work, args.rounds, args.device)
         bytes_ = {} if args.device == 'cpu' else peaks(work)

@@ -22,20 +22,6 @@ def first_largest(values: Tensor) -> Tensor:
     return values.argmax(-1)
 
 
-# A peak and its neighbours: left, right, above, below.
-_CROSS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-
-
-def _cross_logs(heatmaps: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-    """Logs of the values at (x, y) and its four neighbours; beyond the edge, of the edge."""
-    height, width = heatmaps.shape[-2:]
-    steps = [
-        (y + dy).clamp(0, height - 1) * width + (x + dx).clamp(0, width - 1) for dx, dy in _CROSS
-    ]
-    values = heatmaps.flatten(-2).gather(-1, torch.stack(steps, -1))
-    return values.clamp(min=torch.finfo(heatmaps.dtype).tiny).log().unbind(-1)
-
-
 def _peak_offset(before: Tensor, peak: Tensor, after: Tensor, inside: Tensor) -> Tensor:
     """Half a pixel at most: neither neighbour is larger than the peak."""
     curvature = 2 * peak - before - after
@@ -64,11 +50,18 @@ def decode_heatmaps(heatmaps: Tensor, scale: Scale, offset: float = 0.0) -> Tens
         tensor([[[ 8., 20.]]])
     """
     height, width = heatmaps.shape[-2:]
-    index = first_largest(heatmaps.flatten(-2))
-    x, y = index % width, torch.div(index, width, rounding_mode='floor')
-    peak, left, right, above, below = _cross_logs(heatmaps, x, y)
-    dx = _peak_offset(left, peak, right, (x > 0) & (x < width - 1))
-    dy = _peak_offset(above, peak, below, (y > 0) & (y < height - 1))
+    rows = heatmaps.flatten(-2)
+    peak = first_largest(rows)
+    x, y = peak % width, torch.div(peak, width, rounding_mode='floor')
+    lower = torch.stack([x > 0, y > 0], -1)  # a neighbour beyond the edge is the peak itself
+    upper = torch.stack([x < width - 1, y < height - 1], -1)
+    (left, above), (right, below) = lower.unbind(-1), upper.unbind(-1)
+    places = torch.stack(
+        [peak, peak - 1 * left, peak - width * above, peak + right, peak + width * below], -1
+    )
+    logs = rows.gather(-1, places).clamp(min=torch.finfo(rows.dtype).tiny).log()
+    shift = _peak_offset(logs[..., 1:3], logs[..., :1], logs[..., 3:], lower & upper)
+    dx, dy = shift.unbind(-1)
     return torch.stack([(x + dx + offset) * scale[0], (y + dy + offset) * scale[1]], -1)
 
 

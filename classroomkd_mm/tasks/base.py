@@ -201,6 +201,7 @@ class Task(ABC, Generic[Truth]):
             rehearsal alone: any number will do where it is not known.
         places: D, the size of a distribution.
         metainfo: The data set's; empty until it is known.
+        watches: Whether batches are watched: not where one comes again and again.
     """
 
     default_scorer: ClassVar[dict[str, Any]]
@@ -210,6 +211,7 @@ class Task(ABC, Generic[Truth]):
     has_target: ClassVar[bool] = False
     keypoints: int = 1
     places: int = 4
+    watches: bool = True
 
     def __init__(self, student: nn.Module, sharpness: float = 1.0) -> None:
         self.sharpness = sharpness

@@ -56,9 +56,11 @@ def reweighted(data_samples: Sequence[Any], weight: Tensor) -> Iterator[None]:
     """
     labels = [sample.gt_instance_labels for sample in data_samples]
     originals = [label.keypoint_weights for label in labels]
+    whole = torch.stack(originals)
+    weighed = whole * weight.view(-1, *[1] * (whole.ndim - 1))
     try:
-        for label, original, factor in zip(labels, originals, weight):
-            label.keypoint_weights = original * factor
+        for label, each in zip(labels, weighed):
+            label.keypoint_weights = each
         yield
     finally:
         for label, original in zip(labels, originals):

@@ -102,6 +102,28 @@ def test_mentors_are_timed_by_cheap_settings_too(config, capsys):
     assert found['ratios'][f'{names[-1]} / stock'] == pytest.approx(want)
 
 
+def test_forwards_run_in_autocast_and_backwards_outside(config, capsys, monkeypatch):
+    seen, forward = set(), torch.nn.BatchNorm2d.forward
+
+    def watched(self, x):
+        seen.add((x.dtype, torch.is_grad_enabled()))
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.BatchNorm2d, 'forward', watched)
+    argv = [config, '--batch-size', '2', '--rounds', '1', '--json', '--mentors', '1']
+    assert cost.main([*argv, '--amp', 'bfloat16']) == 0
+    # A memory's answers must not depend on a run's precision.
+    assert seen == {(torch.bfloat16, True), (torch.bfloat16, False), (torch.float32, False)}
+    found = json.loads(capsys.readouterr().out)['seconds']
+    assert [name for name in found if name.startswith('mentor')] == ['mentor large']
+
+
+def test_a_batch_that_comes_again_is_no_evidence(config, capfd):
+    """Of mentors with random weights it would be said that their keypoints are others."""
+    cost.main([config, '--batch-size', '8', '--rounds', '30'])
+    assert 'in another order than its outputs' not in capfd.readouterr().err
+
+
 def test_cheap_settings_are_those_of_a_mentor_whatever_the_config_has(demo_config, caplog):
     cfg = demo_config('classroom')
     cfg.model.mentors[0].update(channels_last=True, tolerance=1e-12)

@@ -67,7 +67,7 @@ def kill_after(process, checkpoint, wait):
 
 def content(path, also=('ema_state_dict',)):
     """All of a checkpoint that must be equal: nested, without clocks and paths."""
-    found = torch.load(path, weights_only=False)
+    found = torch.load(path, 'cpu', weights_only=False)  # an EMA's are where it is
     hub = found['message_hub']['log_scalars']
     scalars = {name: hub[name]._log_history for name in hub if name not in CLOCK}
     assert {'train/loss', 'train/classroom/student_score', 'train/lr'} <= set(scalars)

@@ -146,8 +146,9 @@ class MentorMemory:
         """The parts of answers."""
         if self.codec is None:
             raise RuntimeError(f'the memory of mentor {self.name!r} has no answer yet')
-        rows = [r if isinstance(r, Tensor) else _tensor(r) for r in records]
-        return self.codec.decode(torch.stack(rows).to(device, non_blocking=True))
+        whole = b''.join(r.numpy().tobytes() if isinstance(r, Tensor) else r for r in records)
+        rows = torch.frombuffer(bytearray(whole), dtype=torch.uint8).view(len(records), -1)
+        return self.codec.decode(rows.to(device, non_blocking=True))
 
     def _stored(self) -> Facts | None:
         return _stored(self.folder)
@@ -337,6 +338,3 @@ def _write_once(path: Path, text: str) -> None:
     finally:
         part.unlink(missing_ok=True)
 
-
-def _tensor(record: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(record), dtype=torch.uint8)

@@ -1,14 +1,17 @@
 """What MMPose's packed samples know of their people, in the network's input space."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...structures import PoseTruth
 from .areas import area_of
 from .readouts import Readout, SimCCReadout
+
+Array = TypeVar('Array', Tensor, np.ndarray)
 
 
 def ground_truth(
@@ -44,18 +47,21 @@ def _stack(values: Sequence[Any], device: torch.device) -> Optional[Tensor]:
     """One row a sample ``(N, ...)``; None where one has none."""
     if any(value is None for value in values):
         return None
-    rows = [torch.as_tensor(value).reshape(-1) for value in values]
-    return torch.stack(rows).to(device, torch.float32, non_blocking=True)
+    if any(isinstance(value, Tensor) for value in values):
+        rows = torch.stack([torch.as_tensor(value).reshape(-1) for value in values])
+    else:  # mostly; made one by one, a batch's tensors take longer than its lesson
+        rows = torch.from_numpy(np.stack([np.reshape(value, -1) for value in values]))
+    return rows.to(device, torch.float32, non_blocking=True)
 
 
-def _pixel_ratio(meta: Mapping[str, Any]) -> Optional[Tensor]:
+def _pixel_ratio(meta: Mapping[str, Any]) -> Optional[np.ndarray]:
     """Input pixels per picture pixel, (x, y)."""
     if 'input_scale' not in meta:
         return None
-    return torch.as_tensor(meta['input_size']) / torch.as_tensor(meta['input_scale']).reshape(-1)
+    return np.asarray(meta['input_size']) / np.reshape(meta['input_scale'], -1)
 
 
-def _box_size(boxes: Optional[Tensor]) -> Optional[Tensor]:
+def _box_size(boxes: Optional[Array]) -> Optional[Array]:
     return None if boxes is None else boxes[0, 2:4] - boxes[0, :2]
 
 
