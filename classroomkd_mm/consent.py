@@ -163,7 +163,8 @@ def _allowed(lesson: Gradient, task: Gradient, agreement: Gradient, rule: Distil
     if rule.balance is not None:
         limit: float | Tensor = rule.balance
         if rule.balance_odds:
-            limit = limit * agreement_odds(agreement, rule.balance_per)
+            odds = agreement_odds(agreement, rule.balance_per)
+            limit = limit * odds ** float(rule.balance_odds)
         given, _ = balance_gradient(given, task, limit, rule.balance_per)
     return tuple(each * (1 - run_share()) for each in given) if rule.fade else given
 

@@ -22,7 +22,11 @@ WHOLE = ('2', 1.5, -1, True)
 FLAG = ('yes', 2, None)
 WORD = ('nonsense', 3, None)
 CONSENT = dict(
-    balance=(*NUMBER, 0), balance_per=WORD, balance_odds=FLAG + (True,), conflict=WORD, fade=FLAG
+    balance=(*NUMBER, 0),
+    balance_per=WORD,
+    balance_odds=('yes', None, NAN, -1.0, 2, True),
+    conflict=WORD,
+    fade=FLAG,
 )
 LOSS = dict(loss_weight=NUMBER, **CONSENT)
 # Of each part its settings with values that are wrong; those that it cannot do without.

@@ -151,7 +151,8 @@ def test_a_lesson_weighs_rho_times_the_task(classroom, kind, rho, per):
 @pytest.mark.parametrize('kind', KINDS)
 @pytest.mark.parametrize('conflict', ['keep', 'project'])
 @pytest.mark.parametrize('per', ['batch', 'sample'])
-def test_a_lesson_may_weigh_more_the_more_of_it_agrees(classroom, kind, conflict, per):
+@pytest.mark.parametrize('power', [True, 2, 0.5])
+def test_a_lesson_may_weigh_more_the_more_of_it_agrees(classroom, kind, conflict, per, power):
     """By the odds of the whole lesson, also where what contradicts is taken out of it."""
     model, data = classroom(kind, loss_weight=50.0, conflict=conflict)
     if kind == 'heatmaps':  # a student that is right where its mentors are not
@@ -161,7 +162,7 @@ def test_a_lesson_may_weigh_more_the_more_of_it_agrees(classroom, kind, conflict
     _, heavy, task = at_output(model, data)
     loss.conflict = 'keep'
     _, plain, _ = at_output(model, data)
-    loss.conflict, loss.balance, loss.balance_per, loss.balance_odds = conflict, 0.01, per, True
+    loss.conflict, loss.balance, loss.balance_per, loss.balance_odds = conflict, 0.01, per, power
     _, lesson, _ = at_output(model, data)
     votes = [
         torch.sign((a * b).flatten(2).sum(-1)) if a.dim() > 2 else torch.sign((a * b).sum(-1, True))
@@ -171,7 +172,7 @@ def test_a_lesson_may_weigh_more_the_more_of_it_agrees(classroom, kind, conflict
     votes = votes if per == 'sample' else votes.view(1, -1)
     odds = [(row > 0).sum() / (row < 0).sum() for row in votes]
     odds = torch.tensor([1.0 if not row.any() else odd for row, odd in zip(votes, odds)])
-    limit = 0.01 * odds * gradient_norm(task, per)
+    limit = 0.01 * odds**power * gradient_norm(task, per)
     assert (limit < gradient_norm(heavy, per)).any()
     want = torch.minimum(gradient_norm(heavy, per), limit)
     torch.testing.assert_close(gradient_norm(lesson, per), want, rtol=1e-4, atol=1e-8)

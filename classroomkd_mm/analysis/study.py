@@ -16,7 +16,7 @@ from statistics import mean, stdev
 from typing import Optional
 
 from ..benchmark.configs import run_config
-from ..benchmark.runs import complete, last_evaluation
+from ..benchmark.runs import complete, last_evaluation, terminable
 from ..benchmark.statistics import half_width
 from ..benchmark.study_file import Run, Study, read_study
 from ..benchmark.table import difference
@@ -179,7 +179,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             f'no run is called {reference!r} here: without --reference RUN there are no differences'
         )
     study = replace(study, runs=runs, metric=args.metric or study.metric)
-    table = summarise(run_study(study, args.seeds, args.split, root), reference)
+    with terminable():
+        figures = run_study(study, args.seeds, args.split, root)
+    table = summarise(figures, reference)
     lines = markdown(table, numeric=True)
     (root / 'table.md').write_text(lines + '\n')
     print(f'\n{study.metric} on the {args.split} split\n{lines}')

@@ -14,10 +14,7 @@ import argparse
 import csv
 import io
 import json
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +30,7 @@ from .collect import collect, work_dirs
 from .jobs import BROKEN, DONE, Job, Outcome, Place, benchmark_jobs, chosen
 from .local import progress, run_local, slots_for
 from .results import gather, other_settings, untrue
+from .runs import terminable
 from .spec import Benchmark, read_benchmark
 from .standin import StandIn
 from .steps import Steps, counted, iterations, makespan, measured, told
@@ -197,7 +195,7 @@ def _do(todo: Mapping[str, Job], args: argparse.Namespace) -> dict[str, Outcome]
     """Do the jobs, here or on a cluster, with a progress bar."""
     if not todo:
         return {}
-    with _terminable(), progress(len(todo), Console()) as tell:
+    with terminable(), progress(len(todo), Console()) as tell:
         if args.cluster:
             from .cluster import run_submitit
 
@@ -205,19 +203,6 @@ def _do(todo: Mapping[str, Job], args: argparse.Namespace) -> dict[str, Outcome]
             return run_submitit(todo, folder, tell, args.cluster, dict(args.slurm))
         each = max(job.processes for job in todo.values())
         return run_local(todo, slots_for(args.workers, args.gpus, each), tell)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM end what was started, too, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _report(jobs: Mapping[str, Job], ended: Mapping[str, Outcome]) -> int:

@@ -7,6 +7,7 @@ Data and runs lie in the working directory. An interrupted demo goes on where it
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,11 +36,14 @@ def call(command: str, *args: str) -> None:
     environment = dict(os.environ, OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'))
     started = [sys.executable, '-m', PACKAGE, command, *args]
     with subprocess.Popen(started, env=environment) as process:
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             status = process.wait()
         except KeyboardInterrupt:
             process.wait()  # Ctrl-C reaches it as well: it ends its workers, and keeps what it has
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
     if status:
         raise RuntimeError(f'{command} {" ".join(args)} ended with status {status}')
 

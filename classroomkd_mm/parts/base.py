@@ -10,7 +10,7 @@ finite: 0 where a mentor is muted.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, Generic, Optional, TypedDict, TypeVar
+from typing import Any, Generic, Optional, TypedDict, TypeVar, Union
 
 import torch
 from torch import Tensor
@@ -131,7 +131,7 @@ class Consent(TypedDict, total=False):
 
     balance: Optional[float]
     balance_per: str
-    balance_odds: bool
+    balance_odds: Union[bool, float]
     conflict: str
     fade: bool
 
@@ -157,7 +157,9 @@ class DistillLoss(Part):
             each process has its own. But samples with little to learn then get little of a lesson.
         balance_odds: Whether a lesson may weigh more the more of it agrees with the labels: its
             limit is ``balance`` times how many of its parts (of a sample's keypoint, class: of a
-            sample) agree with their label for each that contradicts it.
+            sample) agree with their label for each that contradicts it. A number is the power of
+            these odds: with 2 lessons that mostly agree and lessons that often contradict are
+            further apart.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
         fade: Whether what is left of a lesson shrinks evenly over the run, from all of it to
@@ -179,7 +181,7 @@ class DistillLoss(Part):
     compares_values: bool = False
     balance: Optional[float] = None
     balance_per: str = 'batch'
-    balance_odds: bool = False
+    balance_odds: Union[bool, float] = False
     conflict: str = 'keep'
     fade: bool = False
 
@@ -188,12 +190,12 @@ class DistillLoss(Part):
         loss_weight: float = 1.0,
         balance: Optional[float] = None,
         balance_per: str = 'batch',
-        balance_odds: bool = False,
+        balance_odds: Union[bool, float] = False,
         conflict: str = 'keep',
         fade: bool = False,
     ) -> None:
         _check_consent(balance, balance_per, balance_odds, conflict)
-        refuse_negative('distill_loss', loss_weight=loss_weight)
+        refuse_negative('distill_loss', loss_weight=loss_weight, balance_odds=balance_odds)
         self.loss_weight = loss_weight
         self.balance = balance
         self.balance_per = balance_per
@@ -283,8 +285,8 @@ def _check_consent(
         )
     if balance_odds and balance is None:
         raise ValueError(
-            'distill_loss.balance_odds=True multiplies a balance, and there is none: set '
-            'distill_loss.balance=1.0, or balance_odds=False'
+            f'distill_loss.balance_odds={balance_odds} multiplies a balance, and there is none: '
+            'set distill_loss.balance=1.0, or balance_odds=False'
         )
     for setting, value, choices in (
         ('balance_per', balance_per, BALANCE_PER),

@@ -1,8 +1,11 @@
 """Studies: what they run and how they count."""
 
 import math
+import os
 import runpy
+import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -199,6 +202,23 @@ def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'alone.py'))
     with pytest.raises(IN_WORDS, match='seed_0 holds a run of other settings: remove it'):
         study.main([*command, '1'])
+
+
+def test_sigterm_ends_a_study_and_what_it_has_started(tmp_path, monkeypatch):
+    """What runs is stopped by whatever ends the waiting for it, see test_benchmark_runs."""
+    (tmp_path / 'small.py').write_text(
+        f"metric = 'coco/AP'\nruns = dict(alone=dict(config='{ROOT}/configs/demo/alone.py'))\n"
+    )
+
+    def train(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr(runs, 'train', train)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        study.main([str(tmp_path / 'small.py'), '--work-dir', str(tmp_path / 'w')])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_runs_are_repeated_only_where_they_must_be(tmp_path, monkeypatch):

@@ -1,7 +1,10 @@
 """The demo around its runs: the table, the plot, and what an interrupted one shows."""
 
 import json
+import os
+import signal
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -63,3 +66,13 @@ def test_it_ends_with_the_page_about_the_students(monkeypatch, capsys):
     monkeypatch.setattr(demo, 'missing_libraries', lambda: ['plotly'])
     demo.tell_page()
     assert len(called) == 1 and 'pip install plotly' in capsys.readouterr().out
+
+
+def test_sigterm_ends_what_the_demo_has_started(monkeypatch):
+    """It alone is told of it, for example by `timeout`; Ctrl-C reaches all."""
+    monkeypatch.setattr(demo, 'PACKAGE', 'http.server')  # which goes on for ever
+    before = signal.getsignal(signal.SIGTERM)
+    Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(RuntimeError, match=f'127.0.0.1 ended with status -{signal.SIGTERM:d}'):
+        demo.call('0', '--bind', '127.0.0.1')
+    assert signal.getsignal(signal.SIGTERM) is before
