@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..kinds import check_settings
 from ..registry import MODELS
 from ..runs import is_classroom
 from .dumped import differences, figures_of, read_dumped
@@ -27,7 +28,10 @@ def unready(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
 
 
 def faults(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
-    """Why runs cannot be run, a sentence each: configs, mentors, parts, checkpoints, metrics."""
+    """Why runs cannot be run, a sentence each: configs, mentors, parts, checkpoints.
+
+    Whether an evaluation reports the metric only the first of the runs tells.
+    """
     made = {path for job in jobs.values() for path in job.checkpoints.values()}
     found: dict[str, None] = {}
     asked: set[str] = set()
@@ -50,9 +54,18 @@ def _of_model(cfg: Config, made: set[str], data: tuple[str, ...]) -> Iterator[st
     for mentor in cfg.model.get('mentors') or ():
         yield from _of_mentor(mentor, made, data)
     for part in PARTS:
-        kind = (cfg.model.get(part) or {}).get('type')
-        if kind is not None and MODELS.get(str(kind)) is None:
+        said = dict(cfg.model.get(part) or {})
+        kind = said.pop('type', None)
+        if kind is None:
+            continue
+        found = MODELS.get(str(kind))
+        if found is None:
             yield f'{part}: type={kind!r} is not registered'
+            continue
+        try:
+            check_settings(found, said, part)
+        except (TypeError, ValueError) as error:
+            yield str(error)
 
 
 def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: tuple[str, ...]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from .configs import choices
 from .dumped import differences, figures_of, read_dumped
 from .jobs import DONE, Job
-from .record import METRICS, RUN, write
+from .record import METRICS, RUN, read, write
 from .runs import SCALARS, best_of, evaluations
 
 
@@ -59,7 +59,8 @@ def collect(folder: Path, jobs: Mapping[str, Job]) -> str:
         shutil.copyfile(path, kept)
     for log in sorted(folder.glob('*/*.log'))[-1:]:
         shutil.copyfile(log, job.folder / 'train.log')
-    write(job.folder / RUN, {**job.facts(), 'from': str(folder.resolve()), 'commits': []})
+    commits = read(folder / RUN).get('commits') or []  # where a benchmark has trained it
+    write(job.folder / RUN, {**job.facts(), 'from': str(folder.resolve()), 'commits': commits})
     write(job.folder / METRICS, record)
     return f'{folder}: {job.name}, {job.metric} {record[job.metric]:.4f}'
 

@@ -27,7 +27,7 @@ from ..shipped import config_file
 from .checks import faults, unready
 from .closed import known
 from .collect import collect, work_dirs
-from .jobs import BROKEN, DONE, Job, Outcome, Place, benchmark_jobs, chosen
+from .jobs import BROKEN, DONE, STATES, Job, Outcome, Place, benchmark_jobs, chosen
 from .local import progress, run_local, slots_for
 from .results import gather, other_settings, untrue
 from .runs import terminable
@@ -102,14 +102,19 @@ def plan(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) ->
         step = steps.find(job.config())
         bytes_ = None if step is None else step.memory
         memory = 'not measured' if bytes_ is None else f'{bytes_ / 1e6:.0f} MB'
-        state = job.state() if job.state() != DONE or job.makes else other_settings(job) or DONE
         needs = ', '.join(job.needs) or '-'
-        rows.append([name, job.run.config, needs, state, told(times[name]), memory])
+        rows.append([name, job.run.config, needs, _state(job), told(times[name]), memory])
     print(text(rows))
     print(_summary(jobs, times, args))
     told_ = [*unready(bench, jobs), *_memories(jobs)]
     print('\n'.join(told_))
     return 0
+
+
+def _state(job: Job) -> str:
+    """Its state, or why what is done is another run."""
+    state = job.state()
+    return other_settings(job) or state if state == DONE and not job.makes else state
 
 
 def _measure(jobs: Mapping[str, Job], steps: Steps, args: argparse.Namespace) -> None:
@@ -139,7 +144,7 @@ def _summary(
     jobs: Mapping[str, Job], times: Mapping[str, float | None], args: argparse.Namespace
 ) -> str:
     """How many are to run, and how long that takes."""
-    left = {name: job for name, job in jobs.items() if job.state() != DONE}
+    left = {name: job for name, job in jobs.items() if _state(job) != DONE}
     told_ = f'\n{len(jobs)} runs, {len(left)} to do'
     unknown = sum(times[name] is None for name in left)
     if unknown:
@@ -170,25 +175,23 @@ def run(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -> 
     jobs = some(bench, jobs, args)
     found = faults(bench, jobs)
     if args.dry or found:
-        states = [f'{name}: {job.state()}' for name, job in jobs.items()]
-        print('\n'.join([*states, *unready(bench, jobs), *found]))
-        print(f'{len(jobs)} runs, {len(found)} of them cannot be run')
-        return int(bool(found))
+        states = {name: _state(job) for name, job in jobs.items()}
+        told_ = [f'{name}: {state}' for name, state in states.items()]
+        print('\n'.join([*told_, *unready(bench, jobs), *found]))
+        hindered = len(found) + sum(state not in STATES for state in states.values())
+        print(f'{len(jobs)} runs, {hindered} of them cannot be run')
+        return int(bool(hindered))
     stand = next(iter(jobs.values())).stand_in
     if stand is None and (lacking := unready(bench, jobs)):
         raise ValueError('; '.join(lacking))
     if stand is not None:
         stand.make()
-    todo = {name: job for name, job in jobs.items() if job.state() != DONE or _other(job)}
+    todo = {name: job for name, job in jobs.items() if _state(job) != DONE}
     todo = {
         name: replace(job, needs=tuple(need for need in job.needs if need in todo))
         for name, job in todo.items()
     }
     return _report(jobs, _do(todo, args))
-
-
-def _other(job: Job) -> bool:
-    return not job.makes and bool(other_settings(job))
 
 
 def _do(todo: Mapping[str, Job], args: argparse.Namespace) -> dict[str, Outcome]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from .standin import StandIn, stand_in
 from .study_file import Run
 
 DONE, TODO, PARTLY, BROKEN = 'done', 'to do', 'begun', 'failed'
+STATES = (DONE, TODO, PARTLY, BROKEN)
 EPOCH = re.compile(r'epoch_(\d+)\.pth$')
 MENTORS = 'mentors'  # folder of those that are trained on stand-in data
 
@@ -195,6 +197,8 @@ def execute(job: Job, environment: Mapping[str, str] | None = None) -> Outcome:
         return Outcome(job.name, DONE, f'{job.metric} {value:.4f}')
     except runs.Busy as error:
         return Outcome(job.name, 'busy', str(error))
+    except runs.Stopped as error:  # by somebody: it goes on the next time
+        return Outcome(job.name, BROKEN, runs.last_line(str(error)))
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         told = runs.last_line(str(error))
         failed(job.folder, told)
@@ -222,8 +226,7 @@ def benchmark_jobs(bench: Benchmark, place: Place) -> dict[str, Job]:
     """All runs of a benchmark, by name, each after those that it waits for.
 
     Raises:
-        FileNotFoundError: Where a config is missing.
-        ValueError: Where a cell cannot be made, or runs wait for each other.
+        ValueError: Where a config is missing, a cell cannot be made, or runs wait for each other.
     """
     first = {
         job.name: job for job in (_first_job(one, bench, place) for one in bench.first.values())
@@ -234,14 +237,25 @@ def benchmark_jobs(bench: Benchmark, place: Place) -> dict[str, Job]:
         name: _waiting(job, changed_config(job.run), makers, where) for name, job in first.items()
     }
     for row, column in bench.places:
+        told = f'{row}, {column}' if column else row
         run = cell_run(bench, row, column)
-        named = changed_config(run)
-        _refuse_choices(named, bench, f'{row}, {column}' if column else row)
+        with _placed(bench, told):
+            named = changed_config(run)
+        _refuse_choices(named, bench, told)
         # One seed of a rehearsal: the others are trained by the same code.
         for seed in bench.seeds if place.stand_in is None else bench.seeds[:1]:
             job = _waiting(_cell_job(bench, place, (row, column), run, seed), named, makers, where)
             found[job.name] = job
     return in_order(_shared(found))
+
+
+@contextmanager
+def _placed(bench: Benchmark, where: str) -> Iterator[None]:
+    """Say in errors of a config where the benchmark asks for it."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise ValueError(f'{bench.path}: the config of {where}: {error}') from error
 
 
 def _shared(jobs: Mapping[str, Job]) -> dict[str, Job]:
@@ -266,7 +280,8 @@ def _refuse_choices(cfg: Config, bench: Benchmark, name: str) -> None:
 
 def _first_job(one: First, bench: Benchmark, place: Place) -> Job:
     run = Run(one.config, one.options)
-    epochs = max_epochs(changed_config(run), run)
+    with _placed(bench, f'train_first.{one.name}'):
+        epochs = max_epochs(changed_config(run), run)
     makes = f'{one.work_dir}/epoch_{epochs}.pth'
     job = Job(f'mentor {one.name}', run, Path(one.work_dir), bench.metric, one.seed, makes=makes)
     if place.stand_in is None:

@@ -52,13 +52,13 @@ class Results:
     Attributes:
         figures: By row and column, and seed.
         missing: Why a run has none, by its name.
-        mentors: Figures of those that were trained first, where their logs have any.
+        mentors: Figures of those that have been trained first, None where their logs have none.
         rehearsal: Whether these are figures of stand-in data.
     """
 
     figures: Mapping[Place, Mapping[int, Figure]]
     missing: Mapping[str, str]
-    mentors: Mapping[str, float]
+    mentors: Mapping[str, float | None]
     rehearsal: bool = False
 
     def values(self, row: str, column: str) -> dict[int, float]:
@@ -83,12 +83,12 @@ def gather(bench: Benchmark, jobs: Mapping[str, Job]) -> Results:
         jobs: All its runs.
     """
     figures: dict[Place, dict[int, Figure]] = {}
-    missing, mentors = {}, {}
+    missing: dict[str, str] = {}
+    mentors: dict[str, float | None] = {}
     for name, job in jobs.items():
         if job.makes:
-            found = evaluations(job.folder, bench.metric)
-            if found and job.state() == DONE and found[-1].get('step') == job.last_epoch:
-                mentors[name.removeprefix('mentor ')] = found[-1][bench.metric]
+            if job.state() == DONE:
+                mentors[name.removeprefix('mentor ')] = _last_figure(job)
             continue
         why = missing_because(job)
         if why:
@@ -97,6 +97,13 @@ def gather(bench: Benchmark, jobs: Mapping[str, Job]) -> Results:
             figures.setdefault((job.row, job.column), {})[job.seed or 0] = _figure(job)
     rehearsal = any(job.stand_in is not None for job in jobs.values())
     return Results(figures, missing, mentors, rehearsal)
+
+
+def _last_figure(job: Job) -> float | None:
+    """Of the checkpoint that others wait for."""
+    found = evaluations(job.folder, job.metric)
+    at_the_end = found and found[-1].get('step') == job.last_epoch
+    return found[-1][job.metric] if at_the_end else None
 
 
 def _figure(job: Job) -> Figure:
@@ -120,7 +127,17 @@ def missing_because(job: Job) -> str:
         return f'failed: {read(job.folder / FAILED).get("error")}'
     if state != DONE:
         return {'to do': 'not run', 'begun': 'begun, not ended'}[state]
-    return other_settings(job) or _chosen(job)
+    return other_settings(job) or _chosen(job) or _unreadable(job)
+
+
+def _unreadable(job: Job) -> str:
+    path = job.folder / METRICS
+    try:
+        told = json.loads(path.read_text())[job.metric]
+    except (ValueError, KeyError, TypeError) as error:
+        return f'{path} is damaged ({type(error).__name__}: {error}): remove it'
+    number = isinstance(told, (int, float)) and not isinstance(told, bool)
+    return '' if number else f'{path} is damaged ({job.metric} is {told!r}): remove it'
 
 
 def other_settings(job: Job) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ SCALARS = '*/vis_data/scalars.json'
 TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a record with one of these is no evaluation's
 CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 TOLD = 'error: '  # as the command line begins it
+ENDS = (signal.SIGTERM, signal.SIGINT)
 TAIL = 2000  # characters of a failed run's log that its error repeats
 
 
@@ -40,6 +41,10 @@ _started: set[Started] = set()
 
 class Busy(RuntimeError):
     """Another process is at this run."""
+
+
+class Stopped(RuntimeError):
+    """Somebody has ended a run by a signal; it goes on the next time."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,7 @@ def evaluation(
     test(folder.with_name(f'{folder.name}.py'), best[-1], out, how)
     figures = json.loads(out.read_text())
     if metric not in figures:
-        raise ValueError(f"the study's metric={metric!r} is not reported in {out}")
+        raise ValueError(f'metric={metric!r} is not reported in {out}; {_names(figures)}')
     return dict(figures)
 
 
@@ -242,10 +247,15 @@ def last_evaluation(folder: Path, metric: str) -> dict[str, float]:
     Raises:
         ValueError: Where the evaluator does not report the metric.
     """
-    records = evaluations(folder, metric)
-    if not records:
-        raise ValueError(f"the study's metric={metric!r} is not reported in {folder}")
-    return records[-1]
+    found = evaluations(folder, metric)
+    if not found:
+        told = dict.fromkeys(key for each in records(folder) for key in evaluated(each))
+        raise ValueError(f'metric={metric!r} is not reported in {folder}; {_names(told)}')
+    return found[-1]
+
+
+def _names(figures: Iterable[str]) -> str:
+    return f'there are {", ".join(key for key in figures if key != "step") or "none"}'
 
 
 def train(config: Path, folder: Path, how: How | None = None) -> None:
@@ -290,7 +300,9 @@ def call(command: Sequence[str], log: Path, what: str, how: How | None = None) -
     if code:
         # What was ended by a signal had no last word: its log's last line is of its progress.
         last = f'\nended by {signal.Signals(-code).name}, see {log}' if code < 0 else ''
-        raise RuntimeError(f'{what}, see {log}:\n{log.read_text()[-TAIL:]}{last}')
+        stopped = code in {each for told in ENDS for each in (-told, 128 + told)}
+        kind = Stopped if stopped else RuntimeError
+        raise kind(f'{what}, see {log}:\n{log.read_text()[-TAIL:]}{last}')
 
 
 def stop(process: Started) -> None:

@@ -7,10 +7,10 @@ can name a study of configs/study, whose runs are then its rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 import yaml
 
@@ -170,7 +170,7 @@ def read_benchmark(path: str | Path) -> Benchmark:
     """
     path = Path(path)
     try:
-        said = yaml.safe_load(path.read_text())
+        said = yaml.load(path.read_text(), _Loader)
     except yaml.YAMLError as error:
         raise ValueError(f'{path} is not YAML: {error}') from error
     keys = OF_STUDY if isinstance(said, Mapping) and 'study' in said else OF_TABLE
@@ -179,6 +179,24 @@ def read_benchmark(path: str | Path) -> Benchmark:
         return _of_study(path, said) if 'study' in said else _of_table(path, said)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: the first one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """As the safe loader's.
+
+        Raises:
+            yaml.YAMLError: Naming the key and its line.
+        """
+        own = [key for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
+        names = [self.construct_object(key, deep=True) for key in own]
+        for i, key in enumerate(own):
+            if names.index(names[i]) < i:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f'line {line}: {names[i]!r} is there already, rename one')
+        return super().construct_mapping(node, deep)
 
 
 def _of_study(path: Path, said: Mapping[str, object]) -> Benchmark:
@@ -258,9 +276,9 @@ def _figure(said: Mapping[str, object]) -> dict[str, object]:
         split=known('split', said.get('split', 'test'), SPLITS),
         seeds=_seeds(said.get('seeds', 1)),
         interval=known('interval', said.get('interval', 't'), INTERVALS),
-        digits=of_type('digits', said.get('digits', 4), int),
+        digits=_at_least(0, 'digits', said.get('digits', 4)),
         keep_checkpoints=of_type('keep_checkpoints', said.get('keep_checkpoints', False), bool),
-        processes=of_type('processes', said.get('processes', 1), int),
+        processes=_at_least(1, 'processes', said.get('processes', 1)),
     )
 
 
@@ -316,7 +334,7 @@ def _first(name: str, said: object) -> First:
         name,
         config,
         _mapping(f'{where}.options', said.get('options')),
-        None if seed is None else of_type(f'{where}.seed', seed, int),
+        None if seed is None else _seed(f'{where}.seed', seed),
         of_type(f'{where}.work_dir', said.get('work_dir', f'work_dirs/{Path(config).stem}'), str),
     )
 
@@ -347,7 +365,21 @@ def _seeds(said: object) -> tuple[int, ...]:
     seeds = range(said) if isinstance(said, int) and not isinstance(said, bool) else said
     if not isinstance(seeds, (list, range)) or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be a number of at least 1 or a list of seeds; got {said!r}')
-    return tuple(of_type('seeds', seed, int) for seed in seeds)
+    return tuple(_seed('seeds', seed) for seed in seeds)
+
+
+def _seed(where: str, said: object) -> int:
+    seed = _at_least(0, where, said)
+    if seed >= 2**32:
+        raise ValueError(f'{where}={seed} must be less than 2 ** 32')
+    return seed
+
+
+def _at_least(least: int, where: str, said: object) -> int:
+    number = of_type(where, said, int)
+    if number < least:
+        raise ValueError(f'{where}={number} must be at least {least}')
+    return number
 
 
 def _samples(said: object) -> Mapping[str, int]:

@@ -233,6 +233,8 @@ def mentors(bench: Benchmark, results: Results) -> Rows:
     for name in bench.first:
         ours, theirs = results.mentors.get(name), published.get(name)
         told = MISSING if ours is None else f'{ours:.{bench.digits}f}'
+        if ours is None and name in results.mentors:
+            told = f'trained, its log has no {bench.metric}'
         gap = NONE if ours is None or theirs is None else f'{ours - theirs:+.{bench.digits}f}'
         rows.append([name, told, NONE if theirs is None else f'{theirs:g}', gap])
     return rows

@@ -92,6 +92,12 @@ def test_a_folder_with_other_settings_is_refused_not_quoted(toy, capsys):
     assert main(['run', name, '--work-dir', 'w']) == 1
     assert 'kd/small/seed_0 holds a run of other settings: remove it' in capsys.readouterr().out
     assert (toy.root / 'kd/small/seed_0/metrics.json').read_text() == before
+    assert main(['run', name, '--work-dir', 'w', '--dry']) == 1
+    told = capsys.readouterr().out
+    assert f'{KD}: w/kd/small/seed_0 holds a run of other settings' in told
+    assert '5 runs, 2 of them cannot be run' in told
+    assert main(['plan', name, '--work-dir', 'w']) == 0
+    assert '5 runs, 2 to do' in capsys.readouterr().out
     assert main(['table', name, '--work-dir', 'w']) == 0
     assert f'{KD}: w/kd/small/seed_0 holds a run of other settings' in capsys.readouterr().out
 
@@ -327,6 +333,23 @@ def test_what_a_signal_ended_says_so(toy, jobs):
     assert execute(job).told == f'ended by SIGKILL, see {job.folder}/train.log'
 
 
+def test_what_somebody_ends_has_not_failed(toy, jobs):
+    """A signal to the whole group, as `timeout` sends it, ends runs before who started them."""
+    toy.config('small.py', 'sleep=30\n')
+    job = next(job for name, job in jobs.items() if name == 'alone, small, seed 0')
+    Timer(1.0, lambda: [process.send_signal(signal.SIGTERM) for process in runs._started]).start()
+    assert execute(job).told == f'ended by SIGTERM, see {job.folder}/train.log'
+    assert job.state() == 'to do'
+
+
+def test_a_parts_settings_are_looked_at_before_anything_is_trained(toy, capsys):
+    lesson = dict(mentoring=dict(type='FixedMentoring', taw=1.0))
+    rows = dict(alone={}, kd=dict(mentors='all', lesson=lesson))
+    assert main(['run', toy.file(rows=rows), '--work-dir', 'w', '--dry']) == 1
+    told = 'kd, small: mentoring.taw is no setting of FixedMentoring; did you mean tau?'
+    assert told in capsys.readouterr().out and not toy.trained()
+
+
 @pytest.fixture
 def slurm(toy, monkeypatch):
     """Slurm's commands: sbatch keeps what it gets, squeue says what is in queue.txt."""
@@ -398,9 +421,7 @@ def test_a_job_whose_settings_fail_is_an_outcome_not_an_end(jobs):
     outcome = execute(replace(job, metric='top5'))
     assert outcome.state == BROKEN  # its mentor is not trained
     job = next(job for job in jobs.values() if job.row == 'alone')
-    assert execute(replace(job, metric='top5')).told.startswith(
-        "the study's metric='top5' is not reported in"
-    )
+    assert execute(replace(job, metric='top5')).told.startswith("metric='top5' is not reported in")
 
 
 def test_jobs_may_have_any_kind_of_progress(jobs):
@@ -520,4 +541,4 @@ def test_a_mentor_whose_last_epoch_was_not_evaluated_has_no_figure(toy):
     assert gather(bench, jobs).mentors == dict(big=32.5)
     log = Path('work_dirs/big/20260101/vis_data/scalars.json')
     log.write_text(log.read_text().splitlines()[0] + '\n')
-    assert gather(bench, jobs).mentors == {}
+    assert gather(bench, jobs).mentors == dict(big=None)

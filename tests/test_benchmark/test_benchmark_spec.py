@@ -21,6 +21,14 @@ from classroomkd_mm.benchmark.spec import filled, read_benchmark
         (dict(seeds=True), 'seeds must be .* got True'),
         (dict(seeds=['a']), "seeds must be a int; got 'a'"),
         (dict(digits='2'), "digits must be a int; got '2'"),
+        (dict(digits=-3), 'digits=-3 must be at least 0'),
+        (dict(processes=0), 'processes=0 must be at least 1'),
+        (dict(seeds=[0, -1]), 'seeds=-1 must be at least 0'),
+        (dict(seeds=[2**32]), r'seeds=4294967296 must be less than 2 \*\* 32'),
+        (
+            dict(train_first=dict(big=dict(config='big.py', seed=-1))),
+            'train_first.big.seed=-1 must be at least 0',
+        ),
         (dict(keep_checkpoints=1), 'keep_checkpoints must be a bool; got 1'),
         (dict(samples=dict(trian=3)), "samples: unknown key 'trian', did you mean 'train'"),
         (dict(rows={'a b': {}}), "rows: 'a b' names a folder: letters, digits and"),
@@ -58,6 +66,65 @@ def test_a_file_that_is_no_yaml_or_holds_objects_is_refused(toy):
             read_benchmark('bad.yml')
     with pytest.raises(FileNotFoundError):
         read_benchmark('nowhere.yml')
+
+
+@pytest.mark.parametrize('place', ['rows', 'top', 'inner'])
+def test_a_name_that_stands_twice_is_refused_with_its_line(toy, place):
+    text = (toy.folder / toy.file()).read_text()
+    again = dict(
+        rows=text.replace('  kd:\n', '  alone:\n'),
+        top=text + 'seeds: 3\n',
+        inner=text.replace('tau: 4.0', 'tau: 4.0\n        tau: 2.0'),
+    )[place]
+    (toy.folder / 'twice.yml').write_text(again)
+    name = dict(rows='alone', top='seeds', inner='tau')[place]
+    line = max(i for i, each in enumerate(again.splitlines(), 1) if f'{name}:' in each)
+    with pytest.raises(ValueError, match=f"twice.yml is not YAML: line {line}: '{name}' is there"):
+        read_benchmark('twice.yml')
+
+
+def test_anchors_and_merged_mappings_may_be_overridden(toy):
+    text = (toy.folder / toy.file()).read_text()
+    more = '  more:\n    <<: *kd\n    mentors: all\n'
+    (toy.folder / 'anchors.yml').write_text(text.replace('  kd:\n', '  kd: &kd\n') + more)
+    rows = read_benchmark('anchors.yml').rows
+    assert rows['more'].cell == rows['kd'].cell
+
+
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('optim_wraper.optimizer.lr', "there is no 'optim_wraper', did you mean 'optim_wrapper'?"),
+        ('train_cfg.max_epoch', "there is no 'max_epoch', did you mean 'max_epochs'?"),
+        ('optim_wrapper.optimiser.lr', "there is no 'optimiser', did you mean 'optimizer'?"),
+        ('model.student.bonuss', "there is no 'bonuss', did you mean 'bonus'?"),
+        ('codec.sigma', "there is no 'codec', small.py has no such setting"),
+        ('lod_from', "there is no 'lod_from', did you mean 'load_from'?"),
+        ('optim_wrapper.optimizer.momentum', None),  # new, and nearly called as none
+        ('load_from', None),  # of a runner's
+        ('model.student.init_cfg.checkpoint', None),
+    ],
+)
+def test_a_misspelt_option_is_refused_where_it_would_change_nothing(toy, name, message):
+    usual = toy.usual['rows']
+    rows = {**usual, 'kd': {**usual['kd'], 'options': {name: 1.0}}}
+    bench = read_benchmark(toy.file(rows=rows))
+    if message is None:
+        assert benchmark_jobs(bench, Place(toy.root))
+        return
+    with pytest.raises(ValueError) as error:
+        benchmark_jobs(bench, Place(toy.root))
+    where = 'toy.yml: the config of kd, small: options: '
+    assert str(error.value) == f'{where}{name!r}: {message}'
+
+
+def test_a_config_that_is_not_there_is_told_with_its_place(toy):
+    bench = read_benchmark(toy.file(columns=dict(small=dict(config='smal.py', mentors=['big']))))
+    with pytest.raises(ValueError, match='config of alone, small: config .*smal.py. is not there'):
+        benchmark_jobs(bench, Place(toy.root))
+    bench = read_benchmark(toy.file(train_first=dict(big=dict(config='bg.py'))))
+    with pytest.raises(ValueError, match='config of train_first.big: config .*bg.py. is not there'):
+        benchmark_jobs(bench, Place(toy.root))
 
 
 def test_a_cell_wins_over_its_row_and_the_row_over_its_column(toy):

@@ -92,6 +92,31 @@ def test_missing_cells_are_said_to_be_missing_and_why(done):
     )
 
 
+@pytest.mark.parametrize('text', ['{}', '{broken', '[1]', '{"top1": "high"}'])
+def test_a_damaged_record_is_named_and_hides_no_other_cell(done, text):
+    Path('w/kd/small/seed_1/metrics.json').write_text(text)
+    said = table()
+    assert '| kd | small | 1 of 2 | 4.50 | - | +2.00 | - |' in said
+    assert '- kd, small, seed 1: w/kd/small/seed_1/metrics.json is damaged (' in said
+    assert main(['table', 'toy.yml', *RUN, '--check']) in (0, 1)
+
+
+def test_a_mentor_without_the_metric_is_trained_all_the_same(done):
+    assert '| big | 32.50 | 30 | +2.50 |' in table()
+    shutil.rmtree('work_dirs/big/20260101')
+    assert '| big | trained, its log has no top1 | 30 | - |' in table()
+    Path('work_dirs/big/epoch_2.pth').unlink()
+    assert '| big | missing | 30 | - |' in table()
+
+
+def test_a_gathered_run_keeps_the_commits_that_it_knows(toy):
+    toy.file()
+    folder = Path(elsewhere(toy))
+    (folder / 'run.json').write_text('{"commits": ["0123456789abcdef"]}')
+    assert main(['collect', 'toy.yml', str(folder), *RUN]) == 0
+    assert 'commit 012345678' in table()
+
+
 def test_runs_of_several_commits_are_said_to_be(done):
     for seed, commit in ((0, 'a' * 40), (1, 'b' * 40 + '+')):
         for row in ('alone', 'kd'):
