@@ -265,8 +265,8 @@ def _contested(line: Mapping[str, Any]) -> dict[str, str]:
         found['outweighed'] = (
             f'lessons outweighed the labels: at the output the gradient of loss_distill was '
             f'{ratio:.1f} times that of the task, {share:.0%} of the lessons contradicted their '
-            'labels, and they may undo what these teach; set distill_loss.balance=0.3 with '
-            'balance_odds=True, or a smaller loss_weight'
+            'labels, and they may undo what these teach; set distill_loss.balance=0.1 with '
+            'balance_odds=2, or a smaller loss_weight'
         )
     if 'lesson_to_task_after' in line and not before:
         found['unopposed'] = (

@@ -454,4 +454,4 @@ def test_a_run_warns_of_lessons_that_outweigh_the_labels(demo_config, train):
     train(cfg)
     (log,) = Path(cfg.work_dir).rglob('*.log')
     text = log.read_text()
-    assert 'lessons outweighed the labels' in text and 'balance_odds=True' in text
+    assert 'lessons outweighed the labels' in text and 'balance_odds=2' in text

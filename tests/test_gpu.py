@@ -17,7 +17,7 @@ from classroomkd_mm.datasets import FixedViews
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 CONFIGS = Path(__file__).parents[1] / 'configs'
 KINDS = dict(heatmap='mmpose', simcc='mmpose', classes='mmpretrain')
-CONSENT = dict(balance=0.3, balance_odds=True, conflict='project')
+CONSENT = dict(balance=0.1, balance_odds=2, conflict='project')
 
 
 @pytest.fixture(params=KINDS)

@@ -206,7 +206,7 @@ def test_a_ratio_after_is_told_only_where_lessons_are_corrected():
         (
             dict(lesson_to_task=16.94, against=0.26),
             {'outweighed'},
-            'gradient of loss_distill was 16.9 times .* 26% .* distill_loss.balance=0.3 with',
+            'gradient of loss_distill was 16.9 times .* 26% .* distill_loss.balance=0.1 with',
         ),
         (dict(lesson_to_task=16.94, against=0.26, lesson_to_task_after=1.0), set(), ''),
         (dict(lesson_to_task=16.94, against=0.1), set(), ''),
@@ -427,7 +427,7 @@ def test_a_lesson_that_outweighs_the_labels_is_told_in_full():
     sentence = (
         'lessons outweighed the labels: at the output the gradient of loss_distill was {} times '
         'that of the task, {} of the lessons contradicted their labels, and they may undo what '
-        'these teach; set distill_loss.balance=0.3 with balance_odds=True, or a smaller loss_weight'
+        'these teach; set distill_loss.balance=0.1 with balance_odds=2, or a smaller loss_weight'
     )
     assert told(lesson_to_task=2.04, against=0.5) == dict(outweighed=sentence.format('2.0', '50%'))
     assert told(lesson_to_task=6.04, against=0.25) == dict(outweighed=sentence.format('6.0', '25%'))

@@ -14,7 +14,7 @@ def _taught(config='classroom', **parts):
 _warm = dict(mentoring=dict(_delete_=True, type='FixedMentoring', tau=4.0))
 _everybody = dict(knowledge_filter=dict(_delete_=True, type='UniformFilter'), **_warm)
 _best = [dict(name='resnet56', config=f'{_folder}resnet56.py', checkpoint='data/mentors/resnet56.pth')]
-_consent = dict(distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project')
+_consent = dict(distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project')
 runs = dict(
     alone=dict(config=f'{_folder}plain_student.py'),
     kd=_taught(**_everybody, mentors=_best),

@@ -26,7 +26,7 @@ runs = dict(
     aver=_taught(**_everybody, **_plain, distill_loss__loss_weight=0.07),
     classroom=_taught(**_plain),
     consent=_taught(  # as README has it
-        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
+        distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     project=_taught(**_project, distill_loss__fade=False),
     fade=_taught(**_project, distill_loss__fade=True),
     fade_keypoint=_taught(

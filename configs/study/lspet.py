@@ -8,5 +8,5 @@ runs = dict(
     aver=dict(config=_folder + 'aver.py'),
     classroom=dict(config=_folder + 'classroom.py'),
     consent=dict(config=_folder + 'classroom.py', options={
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}))  # as README has it

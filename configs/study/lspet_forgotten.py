@@ -27,5 +27,5 @@ runs = dict(
     classroom=_taught(),
     project=_taught(**_project),
     consent=_taught(
-        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
+        distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     fade=_taught(**_project, distill_loss__fade=True))

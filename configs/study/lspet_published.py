@@ -36,7 +36,7 @@ runs = dict(
         knowledge_filter__granularity='keypoint', distill_loss__balance=0.3,
         distill_loss__conflict='project'),
     consent=_taught(  # as README has it
-        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
+        distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     fade=_taught(
         distill_loss__balance=1.0, distill_loss__conflict='project', distill_loss__fade=True),
     aver_fade=_taught(

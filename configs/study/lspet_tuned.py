@@ -26,5 +26,5 @@ runs = dict(
     balance=_taught(distill_loss__balance=1.0),
     project=_taught(**_project),
     consent=_taught(
-        distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project'),
+        distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     fade=_taught(**_project, distill_loss__fade=True))

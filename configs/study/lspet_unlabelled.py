@@ -32,7 +32,7 @@ _everybody = dict(
     mentoring=dict(_delete_=True, type='FixedMentoring', tau=1.0))
 _mine = [dict(name='few_256x192', config='configs/pose/lspet_published/mentor_few.py',
               checkpoint='work_dirs/lspet_published/mentor_few/epoch_20.pth')]
-_consent = dict(distill_loss__balance=0.3, distill_loss__balance_odds=True, distill_loss__conflict='project')
+_consent = dict(distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project')
 runs = dict(
     alone=dict(config=_plain, options={**_few, **_epochs(20)}),
     kd=_taught(**_everybody, distill_loss__loss_weight=0.07, mentors=_mine),

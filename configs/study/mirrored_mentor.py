@@ -18,7 +18,7 @@ runs = dict(
     aver=dict(config=_aver),
     classroom=dict(config=_classroom),
     consent=dict(config=_classroom, options={
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}),  # as README has it
     fade=dict(config=_classroom, options={
         'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',

@@ -16,7 +16,7 @@ runs = dict(
     aver=dict(config=_aver),
     classroom=dict(config=_classroom),
     consent=dict(config=_classroom, options={
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}),  # as README has it
     no_filter=dict(config=_classroom, options={
         'model.knowledge_filter': dict(_delete_=True, type='UniformFilter'),

@@ -23,7 +23,7 @@ runs = dict(
     no_mentoring=dict(config=_classroom, options={
         'model.mentoring': dict(_delete_=True, type='FixedMentoring', tau=1.0)}),
     consent=dict(config=_classroom, options={
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}),  # as README has it
     fade=dict(config=_classroom, options={
         'model.distill_loss.balance': 1.0, 'model.distill_loss.conflict': 'project',

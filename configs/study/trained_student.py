@@ -19,7 +19,7 @@ runs = dict(
     label_classroom=dict(config=_classroom, options=_label),
     label_consent=dict(config=_classroom, options={
         **_label,
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}),
     label_fade=dict(config=_classroom, options={
         **_label,
@@ -31,7 +31,7 @@ runs = dict(
         **_taught, 'model.knowledge_filter.granularity': 'keypoint'}),
     consent=dict(config=_classroom, options={
         **_taught,
-        'model.distill_loss.balance': 0.3, 'model.distill_loss.balance_odds': True,
+        'model.distill_loss.balance': 0.1, 'model.distill_loss.balance_odds': 2,
         'model.distill_loss.conflict': 'project'}),  # as README has it
     fade=dict(config=_classroom, options={
         **_taught,
