@@ -29,13 +29,12 @@ def cfg(request, demo_config, fashion):
             return
         found = demo_config('classroom')
         if request.param == 'simcc':
-            found.merge_from_dict(simcc(found))
-        head = found.model.student
-        head.train_cfg = dict(compute_acc=False)  # MMPose reckons it by numpy
+            found.merge_from_dict(simcc())
+        found.model.student.train_cfg = dict(compute_acc=False)  # MMPose reckons it by numpy
         yield found
 
 
-def simcc(demo):
+def simcc():
     """The model, and the data's codec, of the drawn people with RTMPose's head."""
     found = Config.fromfile(CONFIGS / 'pose/synthetic_rtmpose/classroom.py')
     for mentor in found.model.mentors:
