@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ def unready(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
     if any(job.stand_in for job in jobs.values()):
         return []
     return [
-        f'missing: {path} ({bench.path} needs it)' for path in bench.data if not Path(path).exists()
+        f'missing: {path} ({bench.path} needs it){how and ": " + how}'
+        for path, how in bench.data.items()
+        if not Path(path).exists()
     ]
 
 
@@ -48,7 +50,7 @@ def faults(bench: Benchmark, jobs: Mapping[str, Job]) -> list[str]:
     return list(reversed(found))
 
 
-def _of_model(cfg: Config, made: set[str], data: tuple[str, ...]) -> Iterator[str]:
+def _of_model(cfg: Config, made: set[str], data: Collection[str]) -> Iterator[str]:
     if not is_classroom(cfg.model):
         return
     for mentor in cfg.model.get('mentors') or ():
@@ -68,7 +70,7 @@ def _of_model(cfg: Config, made: set[str], data: tuple[str, ...]) -> Iterator[st
             yield str(error)
 
 
-def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: tuple[str, ...]) -> Iterator[str]:
+def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: Collection[str]) -> Iterator[str]:
     """A mentor's config and weights that are nowhere, and that no run of the benchmark makes."""
     for key in ('config', 'checkpoint'):
         path = mentor.get(key)

@@ -115,7 +115,7 @@ class Benchmark:
         reference: The row that others are compared with.
         interval: By Student's ``t`` or by ``bootstrap``.
         digits: After the point.
-        data: Files and folders that must be there.
+        data: Files and folders that must be there, and how one gets them.
         samples: How many the splits have, where the data are not at hand.
         keep_checkpoints: Whether the cells' checkpoints stay.
         processes: How many processes, a GPU each, train a cell together.
@@ -138,7 +138,7 @@ class Benchmark:
     reference: str | None
     interval: str
     digits: int
-    data: tuple[str, ...]
+    data: Mapping[str, str]
     samples: Mapping[str, int]
     keep_checkpoints: bool
     processes: int
@@ -253,7 +253,7 @@ def _benchmark(
         title=of_type('title', said.get('title', path.stem), str),
         about=of_type('about', said.get('about', ''), str).strip(),
         reference=None if reference is None else known('reference', reference, rows),
-        data=tuple(_strings('data', said.get('data', []))),
+        data=_data(said.get('data', [])),
         samples=_samples(said.get('samples')),
         rows=rows,
         columns=columns,
@@ -264,6 +264,13 @@ def _benchmark(
         study=study,
         **_figure(said),  # type: ignore[arg-type]
     )
+
+
+def _data(said: object) -> dict[str, str]:
+    """How one gets what must be there, by its path: a list of paths says nothing of it."""
+    if isinstance(said, Mapping):
+        return {str(path): of_type(f'data.{path}', how, str) for path, how in said.items()}
+    return dict.fromkeys(_strings('data', said), '')
 
 
 def _figure(said: Mapping[str, object]) -> dict[str, object]:

@@ -158,7 +158,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run() -> None:
     """Make the data, train and evaluate what is not there yet, and say how it came out."""
     print('Making the data set')
-    make_synthetic_people('data/synthetic_people', dict(train=2000, val=300, test=300))
+    make_synthetic_people('data/synthetic_people')
     results = {}
     for step, name in enumerate((*MENTORS, *STUDENTS), 1):
         print(f'\n===== run {step} of {len(MENTORS + STUDENTS)}: {name} =====', flush=True)

@@ -10,10 +10,11 @@ from .fixed_views import (
     view_numbers,
 )
 from .own_crops import Wanted, cut_own_crops, own_crops
-from .synthetic_people import make_synthetic_people
+from .synthetic_people import SPLITS, make_synthetic_people
 from .wrappers import stated_metainfo
 
 __all__ = [
+    'SPLITS',
     'FixedViews',
     'InfiniteViewSampler',
     'ViewSampler',

@@ -22,6 +22,7 @@ from scipy.io import savemat
 from ..progress import progress_bar
 
 Shape = tuple[float, str, tuple[str, ...], float, str]  # depth, shape, joints, size, colour
+SPLITS = dict(train=2000, val=300, test=300)  # the demo's; its figures are of these pictures
 COCO_NAMES = (
     'nose',
     'left_eye',
@@ -382,7 +383,7 @@ def make_synthetic_people(
 
     Args:
         out_dir: The data set's folder; a folder that this function did not write is refused.
-        splits: Number of pictures of each split; 1200 train, 300 val, 300 test if None.
+        splits: Number of pictures of each split; `SPLITS` if None.
         seed: A sample depends on the seed, its split and its number alone.
         image_size: (width, height) in pixels.
         progress: Show a progress bar.
@@ -393,7 +394,7 @@ def make_synthetic_people(
     Raises:
         FileExistsError: Where ``out_dir`` holds something else.
     """
-    splits = splits or dict(train=1200, val=300, test=300)
+    splits = splits or SPLITS
     root = Path(out_dir)
     marker = root / 'made_with.json'
     made_with = json.dumps(dict(splits=splits, seed=seed, image_size=list(image_size), version=1))
@@ -402,6 +403,8 @@ def make_synthetic_people(
     if root.exists() and not marker.is_file() and any(root.iterdir()):
         raise FileExistsError(f'out_dir={out_dir!r} holds files that are not this data set')
     console = Console(stderr=True, quiet=not progress)
+    if marker.is_file():
+        console.print(f'{out_dir} was made with {marker.read_text()}: drawn anew with {made_with}')
     with _moved_when_whole(root) as partial, progress_bar(console=console) as bar:
         task = bar.add_task('drawing people', total=sum(splits.values()))
         for split, count in splits.items():

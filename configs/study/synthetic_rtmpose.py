@@ -21,6 +21,8 @@ runs = dict(
     aver=_taught('aver'),
     classroom=_taught('classroom'),
     classroom_keypoint=_taught('classroom', knowledge_filter__granularity='keypoint'),
+    consent=_taught(  # as README has it
+        'classroom', distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     fade=_taught('classroom', distill_loss__balance=1.0, distill_loss__conflict='project', distill_loss__fade=True),
     no_mentoring=_taught('classroom', mentoring=dict(_delete_=True, type='FixedMentoring', tau=1.0)),
     no_filter=_taught('classroom', knowledge_filter=dict(_delete_=True, type='UniformFilter')))

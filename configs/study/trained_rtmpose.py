@@ -19,5 +19,7 @@ runs = dict(
     alone=dict(config=f'{_folder}/plain.py', options={'model.init_cfg': _start}),
     aver=_taught('aver'),
     classroom=_taught('classroom'),
+    consent=_taught(  # as README has it
+        'classroom', distill_loss__balance=0.1, distill_loss__balance_odds=2, distill_loss__conflict='project'),
     fade=_taught('classroom', distill_loss__balance=1.0, distill_loss__conflict='project', distill_loss__fade=True),
     no_filter=_taught('classroom', knowledge_filter=dict(_delete_=True, type='UniformFilter')))

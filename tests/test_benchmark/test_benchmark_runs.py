@@ -132,8 +132,8 @@ def test_a_dry_run_tells_of_weights_that_no_run_makes(toy, capsys):
     told = capsys.readouterr().out
     assert 'kd, small: mentor far: checkpoint x/far.pth is not there, and no run makes it' in told
     assert 'missing: nowhere (toy.yml needs it)' in told and not toy.trained()
-    assert main(['run', toy.file(data=['nowhere']), '--work-dir', 'w']) == 1
-    assert 'error: missing: nowhere' in capsys.readouterr().out
+    assert main(['run', toy.file(data={'nowhere': 'python get.py'}), '--work-dir', 'w']) == 1
+    assert 'error: missing: nowhere (toy.yml needs it): python get.py\n' in capsys.readouterr().out
     rows = dict(alone={}, kd=dict(mentors='all', lesson=dict(mentoring=dict(type='Fixd'))))
     assert main(['run', toy.file(rows=rows), '--dry']) == 1
     assert "kd, small: mentoring: type='Fixd' is not registered" in capsys.readouterr().out

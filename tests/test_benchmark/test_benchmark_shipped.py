@@ -35,6 +35,13 @@ def in_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.stem)
+def test_a_file_says_how_one_gets_its_data(path):
+    for how in read_benchmark(path).data.values():
+        tools = [word for word in how.split() if word.endswith('.py')]
+        assert how and all((ROOT / tool).is_file() for tool in tools)
+
+
 def shipped(path, place):
     """A benchmark and its jobs."""
     bench = read_benchmark(path.relative_to(ROOT))

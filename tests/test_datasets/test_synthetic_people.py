@@ -35,10 +35,13 @@ def test_same_seed_same_files_another_seed_others(tmp_path):
     assert (more / first).read_bytes() == (a / first).read_bytes()
 
 
-def test_it_is_made_once_and_an_interrupted_one_anew(tmp_path):
+def test_it_is_made_once_and_an_interrupted_one_anew(tmp_path, capsys):
     root = make(tmp_path / 'a', train=3)
     stamp = (root / 'train/000001.png').stat().st_mtime_ns
     assert (make(root, train=3) / 'train/000001.png').stat().st_mtime_ns == stamp
+    assert len(list((make_synthetic_people(str(root), dict(train=2)) / 'train').iterdir())) == 2
+    told = ''.join(capsys.readouterr().err.split())
+    assert f'{root}wasmadewith{{"splits":{{"train":3}}' in told and 'drawnanewwith' in told
     (tmp_path / 'b.partial/train').mkdir(parents=True)
     assert len(list((make(tmp_path / 'b', train=3) / 'train').iterdir())) == 3
     (tmp_path / 'mine').mkdir()
