@@ -28,9 +28,7 @@ COMMON = dict(
     checkpoint='last',
     split='test',
     digits=2,
-    data={
-        'data/cifar100': 'unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz there'
-    },
+    data={'data/cifar100': 'unpack https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz there'},
     samples=dict(train=50000, evaluation=10000),
 )
 EVERYBODY, FIXED, KL = (
