@@ -261,12 +261,14 @@ def _contested(line: Mapping[str, Any]) -> dict[str, str]:
     """Lessons that outweighed the labels, or contradicted them."""
     before, found = line.get('lesson_to_task', 0), {}
     ratio, share = line.get('lesson_to_task_after', before), line.get('against', 0)
+    advice = 'distill_loss.balance=0.1 with balance_odds=2, or a smaller loss_weight'
+    if 'lesson_to_task_after' in line:  # where balance is set, loss_weight hardly counts
+        advice = 'a smaller distill_loss.balance, with balance_odds=2'
     if ratio * share > HEAVY * max(share, 1 - share):  # of the odds that a lesson agrees, or 1
         found['outweighed'] = (
             f'lessons outweighed the labels: at the output the gradient of loss_distill was '
             f'{ratio:.1f} times that of the task, {share:.0%} of the lessons contradicted their '
-            'labels, and they may undo what these teach; set distill_loss.balance=0.1 with '
-            'balance_odds=2, or a smaller loss_weight'
+            f'labels, and they may undo what these teach; set {advice}'
         )
     if 'lesson_to_task_after' in line and not before:
         found['unopposed'] = (

@@ -427,13 +427,18 @@ def test_a_lesson_that_outweighs_the_labels_is_told_in_full():
     sentence = (
         'lessons outweighed the labels: at the output the gradient of loss_distill was {} times '
         'that of the task, {} of the lessons contradicted their labels, and they may undo what '
-        'these teach; set distill_loss.balance=0.1 with balance_odds=2, or a smaller loss_weight'
+        'these teach; set {}'
     )
-    assert told(lesson_to_task=2.04, against=0.5) == dict(outweighed=sentence.format('2.0', '50%'))
-    assert told(lesson_to_task=6.04, against=0.25) == dict(outweighed=sentence.format('6.0', '25%'))
+    unset = 'distill_loss.balance=0.1 with balance_odds=2, or a smaller loss_weight'
+    is_set = 'a smaller distill_loss.balance, with balance_odds=2'
+    half, quarter = (
+        sentence.format(*numbers, unset) for numbers in (('2.0', '50%'), ('6.0', '25%'))
+    )
+    assert told(lesson_to_task=2.04, against=0.5) == dict(outweighed=half)
+    assert told(lesson_to_task=6.04, against=0.25) == dict(outweighed=quarter)
     assert told(lesson_to_task=5.96, against=0.25) == told(lesson_to_task=1.96, against=0.5) == {}
     both = dict(lesson_to_task=1.0, lesson_to_task_after=3.0, against=0.5)
-    assert told(**both) == dict(outweighed=sentence.format('3.0', '50%'))
+    assert told(**both) == dict(outweighed=sentence.format('3.0', '50%', is_set))
     assert 'outweighed' in told(lesson_to_task=2.04, against=0.9)
     assert 'outweighed' not in told(lesson_to_task=1.96, against=0.9)
 
