@@ -16,7 +16,8 @@ from statistics import mean, stdev
 from typing import Optional
 
 from ..benchmark.configs import run_config
-from ..benchmark.runs import complete, last_evaluation, terminable
+from ..benchmark.runs import complete, last_line, terminable
+from ..benchmark.scalars import last_evaluation
 from ..benchmark.statistics import half_width
 from ..benchmark.study_file import Run, Study, read_study
 from ..benchmark.table import difference
@@ -106,7 +107,11 @@ def run_study(study: Study, seeds: int, split: str, root: Path) -> dict[str, lis
     for step, (seed, name) in enumerate(jobs, 1):
         print(f'[{step}/{len(jobs)}] {name}, seed {seed}: ', end='', flush=True)
         folder = root / name / f'seed_{seed}'
-        results[name].append(measure(study.runs[name], seed, split, study.metric, folder))
+        try:
+            results[name].append(measure(study.runs[name], seed, split, study.metric, folder))
+        except RuntimeError as error:  # with the end of its log, which is long
+            first = str(error).splitlines()[0]
+            raise type(error)(f'{name}, seed {seed}: {first} {last_line(str(error))}') from error
         print(f'{study.metric} {results[name][-1]:.4f}', flush=True)
     return results
 
@@ -118,14 +123,16 @@ def summarise(
 
     Args:
         results: Each run's metric, seed by seed.
-        reference: The run that the others are compared with, if it is among them.
+        reference: The run that the others are compared with; nobody is where it is not among them.
     """
     base = None if reference is None else results.get(reference)
-    rows = [['run', 'seeds', 'mean', 'sd', f'difference to {reference}', '95 % interval']]
+    rows = [['run', 'seeds', 'mean', 'sd']]
+    if base is not None:
+        rows[0] += [f'difference to {reference}', '95 % interval']
     for name, values in results.items():
         deviation = f'{stdev(values):.4f}' if len(values) > 1 else '-'
         gaps = [a - b for a, b in zip(values, base or ())] if name != reference else []
-        compared = difference(gaps, 't', DIGITS)
+        compared = [] if base is None else difference(gaps, 't', DIGITS)
         rows.append([name, str(len(values)), f'{mean(values):.4f}', deviation, *compared])
     return rows
 
@@ -182,6 +189,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with terminable():
         figures = run_study(study, args.seeds, args.split, root)
     table = summarise(figures, reference)
-    lines = markdown(table, numeric=True)
-    (root / 'table.md').write_text(lines + '\n')
-    print(f'\n{study.metric} on the {args.split} split\n{lines}')
+    told = f'{study.metric} on the {args.split} split\n\n{markdown(table, numeric=True)}'
+    # A part, or other settings, leave the study's own table alone.
+    part = args.only or args.set or args.metric
+    path = root / ('table_part.md' if part else 'table.md')
+    path.write_text(told + '\n')
+    print(f'\n{told}\n\nwritten: {path}')

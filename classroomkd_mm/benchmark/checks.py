@@ -11,6 +11,7 @@ from mmengine.config import Config
 from ..kinds import check_settings
 from ..registry import MODELS
 from ..runs import is_classroom
+from ..shipped import shipped
 from .dumped import differences, figures_of, read_dumped
 from .jobs import DONE, Job
 from .spec import PARTS, Benchmark
@@ -77,7 +78,7 @@ def _of_mentor(mentor: Mapping[str, Any], made: set[str], data: Collection[str])
         if path is None or '://' in str(path) or '::' in str(path) or str(path) in made:
             continue
         needed = any(str(path).startswith(each) for each in data)  # told of by unready
-        if not needed and not Path(str(path)).is_file():
+        if not needed and not Path(shipped(str(path))).is_file():
             yield f'mentor {mentor.get("name")}: {key} {path} is not there, and no run makes it'
 
 

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .configs import choices
+from .configs import choices, plain_text
 from .dumped import differences, figures_of, read_dumped
 from .jobs import DONE, Job
 from .record import METRICS, RUN, read, write
-from .runs import SCALARS, best_of, evaluations
+from .scalars import SCALARS, best_of, evaluations, from_its_start, starts
 
 
 def work_dirs(folder: Path) -> Iterator[Path]:
@@ -45,18 +45,18 @@ def collect(folder: Path, jobs: Mapping[str, Job]) -> str:
             chosen by the split that it is of, or its log does not have it.
     """
     config = dumped_config(folder)
-    theirs = read_dumped(config)
+    theirs = from_its_start(read_dumped(config), folder)
     job = _job_of(folder, theirs, jobs)
     if job.state() == DONE:
         return f'{folder}: {job.name} is there already'
     _refuse_chosen(folder, theirs, job)
     record = _figures(folder, theirs, job)
     job.folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config, job.folder.with_name(f'{job.folder.name}.py'))
-    for path in sorted(folder.glob(SCALARS)):
-        kept = job.folder / path.relative_to(folder)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, kept)
+    job.folder.with_name(f'{job.folder.name}.py').write_text(plain_text(theirs))
+    for start in starts(folder):
+        kept = job.folder / start.name / 'vis_data'
+        kept.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(start / 'vis_data/scalars.json', kept / 'scalars.json')
     for log in sorted(folder.glob('*/*.log'))[-1:]:
         shutil.copyfile(log, job.folder / 'train.log')
     commits = read(folder / RUN).get('commits') or []  # where a benchmark has trained it

@@ -14,6 +14,7 @@ import argparse
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +125,8 @@ def _measure(jobs: Mapping[str, Job], steps: Steps, args: argparse.Namespace) ->
     for name, job in jobs.items():
         cfg = job.config()
         step = steps.find(cfg)
-        if step is None or (step.seconds is None and not only_count):
+        whole = args.batch or only_count or (step and step.memory is not None)
+        if step is None or not whole or (step.seconds is None and not only_count):
             print(f'{"counting" if only_count else "measuring"} a step of {name}', flush=True)
             made = counted(cfg, by) if only_count else measured(cfg, by, args.device, args.batch)
             steps.add(cfg, made)
@@ -178,9 +180,11 @@ def run(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -> 
         states = {name: _state(job) for name, job in jobs.items()}
         told_ = [f'{name}: {state}' for name, state in states.items()]
         print('\n'.join([*told_, *unready(bench, jobs), *found]))
-        hindered = len(found) + sum(state not in STATES for state in states.values())
-        print(f'{len(jobs)} runs, {hindered} of them cannot be run')
-        return int(bool(hindered))
+        others = sum(state not in STATES for state in states.values())
+        told_ = [f'{len(found)} faults in them'] * bool(found)
+        told_ += [f'{others} whose folder holds another'] * bool(others)
+        print(', '.join([f'{len(jobs)} runs', *(told_ or ['all of them can be run'])]))
+        return int(bool(found or others))
     stand = next(iter(jobs.values())).stand_in
     if stand is None and (lacking := unready(bench, jobs)):
         raise ValueError('; '.join(lacking))
@@ -346,11 +350,21 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.add_argument('--measure', action='store_true', help='a training step of each run')
-    parser.add_argument('--batch', type=positive, help='samples in it, if not all of a batch')
+    parser.add_argument(
+        '--batch', type=positive, help='samples in it, if not all of a batch: time, no memory'
+    )
     parser.add_argument('--device', default=device, help='(default %(default)s)')
     parser.add_argument(
-        '--tflops', type=float, help='hours on a GPU that keeps up so many TFLOP/s, by operations'
+        '--tflops',
+        type=_above_zero,
+        help='hours on a GPU that keeps up so many TFLOP/s, by operations',
     )
+
+
+def _above_zero(argument: str) -> float:
+    if not 0 < float(argument) < math.inf:
+        raise argparse.ArgumentTypeError(f'{argument} is not above 0')
+    return float(argument)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

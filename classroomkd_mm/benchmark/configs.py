@@ -39,7 +39,10 @@ def load(path: str) -> Config:
 
 @lru_cache(maxsize=256)
 def _load(path: str, changed: int, folder: str) -> Config:
-    return Config.fromfile(path)
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(f'config {path!r} is not Python: {error}') from error
 
 
 def changed_config(run: Run, seed: int | None = None) -> Config:
@@ -47,7 +50,7 @@ def changed_config(run: Run, seed: int | None = None) -> Config:
 
     Raises:
         FileNotFoundError: Where there is no such file.
-        ValueError: Where a lesson is for a config without mentors.
+        ValueError: Where a lesson is for a config without mentors, or an option is the seed.
     """
     cfg = with_mentor_folder(load(run.config))
     if run.mentors and not is_classroom(cfg.model):
@@ -62,6 +65,8 @@ def changed_config(run: Run, seed: int | None = None) -> Config:
     for part, settings in run.lesson.items():
         cfg.model[part] = copy.deepcopy(dict(settings))
     seeds = {} if seed is None else {'randomness.seed': seed}
+    if seeds and ('randomness.seed' in run.options or 'randomness' in run.options):
+        raise ValueError('options: randomness: a run has the seed of its table: seeds, or --seeds')
     whole = cfg.to_dict() if run.options else {}
     for name in run.options:
         check_option(str(name), whole, run.config)
@@ -170,13 +175,18 @@ def as_text(cfg: Config) -> str:
     MMEngine's own layout takes seconds for a large one, and swallows what interrupts it.
     """
     settings = cfg.to_dict()
-    lines = [f'{key} = {pformat(each, width=100)}' for key, each in settings.items()]
-    text = '\n'.join(lines) + '\n'
+    text = plain_text(settings)
     try:
         same = parse_dumped(text, '') == normal(settings)
     except ValueError:  # classes, functions
         same = False
     return text if same else str(cfg.pretty_text)
+
+
+def plain_text(settings: Mapping[str, object]) -> str:
+    """Plain settings as a config file."""
+    lines = [f'{key} = {pformat(each, width=100)}' for key, each in settings.items()]
+    return '\n'.join(lines) + '\n'
 
 
 def same_data(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -12,16 +12,18 @@ from ..runs.student_config import PACKAGE
 Plain = Mapping[str, object]
 # What may differ between machines, without another figure.
 ELSEWHERE = {
-    *('work_dir', 'launcher', 'resume', 'load_from', 'visualizer', 'vis_backends', 'log_level'),
+    *('work_dir', 'launcher', 'resume', 'visualizer', 'vis_backends', 'log_level'),
     *('log_processor', 'env_cfg', 'default_hooks', 'custom_imports', 'experiment_name', 'folder'),
-    *('num_workers', 'persistent_workers', 'pin_memory', 'data_root', 'auto_scale_lr'),
-    *('prefetch_factor', 'memory', 'dist_params', 'local_rank'),
+    *('num_workers', 'persistent_workers', 'pin_memory', 'auto_scale_lr', 'prefetch_factor'),
+    *('dist_params', 'local_rank', 'dir'),
 }
+# Of these a folder's name counts as well: each seed of a mentor has an epoch_12.pth.
+WEIGHTS = ('.pth', '.pt', '.ckpt', '.safetensors')
 # What a run with FixedViews has taken in the place of its config's sampler.
 STOCK = {f'{PACKAGE}.{view.__name__}': stock.__name__ for stock, view in VIEW_SAMPLERS.items()}
 USED = (
     *('model', 'data_preprocessor', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
-    *('param_scheduler', 'custom_hooks', 'randomness'),
+    *('param_scheduler', 'custom_hooks', 'randomness', 'load_from'),
 )
 
 
@@ -93,7 +95,8 @@ def without(value: object, names: frozenset[str] | set[str]) -> object:
 def figures_of(cfg: Plain, split: str = '') -> dict[str, object]:
     """What of a config makes its figure: model, data, schedule, seed, not where anything lies.
 
-    A path is its file's name, ClassroomHook, which reports, is left out.
+    A path is its file's name, that of weights its folder's too; ClassroomHook, which reports, is
+    left out.
 
     Args:
         cfg: The whole config.
@@ -119,7 +122,7 @@ def _elsewhere(value: object) -> object:
     if isinstance(value, list):
         return [_elsewhere(each) for each in value]
     if isinstance(value, str) and '/' in value and '::' not in value:
-        return Path(value).name
+        return '/'.join(Path(value).parts[-2 if value.endswith(WEIGHTS) else -1 :])
     return STOCK.get(value, value) if isinstance(value, str) else value
 
 

@@ -211,11 +211,11 @@ def _first(job: Job, environment: Mapping[str, str] | None) -> None:
         if job.weights.is_file():
             return
         config, started = job.folder.with_name(f'{job.folder.name}.py'), time.time()
-        job.folder.mkdir(parents=True, exist_ok=True)
         cfg = job.config()
         runs.refuse_other(cfg, config, job.folder)
+        job.folder.mkdir(parents=True, exist_ok=True)
         config.write_text(as_text(cfg))
-        begin(job.folder, job.facts())
+        begin(job.folder, job.facts(), runs.weights_of(cfg))
         runs.train(config, job.folder, runs.How(1, environment, lock, job.warm))
         ended(job.folder, started)
     if not job.weights.is_file():

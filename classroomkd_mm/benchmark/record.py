@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,8 +34,14 @@ def commit(folder: str = '.') -> str | None:
     return said[0] + ('+' if said[1] else '')
 
 
-def begin(folder: Path, facts: Mapping[str, object]) -> None:
-    """Keep who runs what, before it runs; a resumed run keeps the commits of its other parts."""
+def begin(folder: Path, facts: Mapping[str, object], weights: Iterable[str] = ()) -> None:
+    """Keep who runs what, before it runs; a resumed run keeps the commits of its other parts.
+
+    Args:
+        folder: The run's work dir.
+        facts: What else is kept.
+        weights: Checkpoint files that it learns from or begins with.
+    """
     before = read(folder / RUN)
     commits = list(before.get('commits') or [])  # type: ignore[call-overload]
     here = commit()
@@ -40,6 +49,7 @@ def begin(folder: Path, facts: Mapping[str, object]) -> None:
     kept = dict(
         facts,
         commits=commits,
+        weights={path: digest(path) for path in weights},
         torch=torch.__version__,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
         seconds=before.get('seconds', 0.0),
@@ -61,9 +71,40 @@ def failed(folder: Path, error: str) -> None:
     write(folder / FAILED, dict(error=error))
 
 
+def digest(path: str) -> str:
+    """Of a file's bytes, the beginning of their SHA-256."""
+    about = os.stat(path)
+    return _digest(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: str, changed: int, size: int) -> str:
+    found = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()[:16]
+
+
+def changed_weights(folder: Path) -> str:
+    """Which checkpoint has changed since a run learnt from it, in words; empty where none has."""
+    kept: Any = read(folder / RUN).get('weights') or {}
+    for path, was in kept.items():
+        if os.path.isfile(path) and digest(path) != was:
+            return f'{folder} was trained with another {path} than there is now'
+    return ''
+
+
 def read(path: Path) -> dict[str, object]:
-    """A JSON file's mapping, empty where there is none."""
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    """A JSON file's mapping, empty where there is none.
+
+    Raises:
+        ValueError: Where it is damaged.
+    """
+    try:
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path} is damaged ({error}): remove it') from error
 
 
 def write(path: Path, value: Mapping[str, object]) -> None:

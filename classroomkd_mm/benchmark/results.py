@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .configs import choices, is_written
+from .configs import choices, is_written, same_data
 from .dumped import differences, figures_of, read_dumped
 from .jobs import BROKEN, DONE, Job
-from .record import FAILED, METRICS, RUN, read
-from .runs import best_of, evaluations
+from .record import FAILED, METRICS, RUN, changed_weights, read
+from .scalars import best_of, evaluations, last_test
 from .spec import Benchmark
 
 NO_COMMIT = 'no known commit'
@@ -52,13 +52,14 @@ class Results:
     Attributes:
         figures: By row and column, and seed.
         missing: Why a run has none, by its name.
-        mentors: Figures of those that have been trained first, None where their logs have none.
+        mentors: Figures of those that have been trained first, None where their logs have none, and
+            the split that each is of: their own evaluation's, which need not be the table's.
         rehearsal: Whether these are figures of stand-in data.
     """
 
     figures: Mapping[Place, Mapping[int, Figure]]
     missing: Mapping[str, str]
-    mentors: Mapping[str, float | None]
+    mentors: Mapping[str, tuple[float | None, str]]
     rehearsal: bool = False
 
     def values(self, row: str, column: str) -> dict[int, float]:
@@ -84,11 +85,12 @@ def gather(bench: Benchmark, jobs: Mapping[str, Job]) -> Results:
     """
     figures: dict[Place, dict[int, Figure]] = {}
     missing: dict[str, str] = {}
-    mentors: dict[str, float | None] = {}
+    mentors: dict[str, tuple[float | None, str]] = {}
     for name, job in jobs.items():
         if job.makes:
             if job.state() == DONE:
-                mentors[name.removeprefix('mentor ')] = _last_figure(job)
+                told = _last_figure(job), _evaluated_on(job, bench.split)
+                mentors[name.removeprefix('mentor ')] = told
             continue
         why = missing_because(job)
         if why:
@@ -104,6 +106,13 @@ def _last_figure(job: Job) -> float | None:
     found = evaluations(job.folder, job.metric)
     at_the_end = found and found[-1].get('step') == job.last_epoch
     return found[-1][job.metric] if at_the_end else None
+
+
+def _evaluated_on(job: Job, split: str) -> str:
+    """The split of a mentor's own evaluation: its validation split, which can be the test split."""
+    cfg = job.config()
+    same = same_data(cfg.get('val_dataloader') or {}, cfg.get('test_dataloader') or {})
+    return split if same else 'val'
 
 
 def _figure(job: Job) -> Figure:
@@ -145,11 +154,17 @@ def other_settings(job: Job) -> str:
     config = job.folder.with_name(f'{job.folder.name}.py')
     if not config.is_file():
         return f'{job.folder} has no config beside it'
-    if 'from' in read(job.folder / RUN):
+    try:
+        said = read(job.folder / RUN)
+    except ValueError as error:
+        return str(error)
+    if 'from' in said:
         ours = figures_of(job.config(), job.split)
         found = list(differences(ours, figures_of(read_dumped(config), _split(job))))
         return f'another config: {found[0]}' if found else ''
-    return '' if is_written(job.config(), config) else f'{job.folder} holds a run of other settings'
+    if not is_written(job.config(), config):
+        return f'{job.folder} holds a run of other settings'
+    return changed_weights(job.folder)
 
 
 def _split(job: Job) -> str:
@@ -168,8 +183,7 @@ def _chosen(job: Job) -> str:
 def reckoned(job: Job) -> float | None:
     """A run's figure anew from its own logs; None where they do not have it."""
     if job.quoted == 'best, test':
-        value = read(job.folder / 'best.json').get(job.metric)
-        return None if value is None else float(str(value))
+        return last_test(job.folder).get(job.metric)
     found = evaluations(job.folder, job.metric)
     if not found:
         return None

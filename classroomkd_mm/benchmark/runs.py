@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +20,13 @@ from typing import Union
 
 from mmengine.config import Config
 
-from ..hooks.mentor_eval_hook import better
 from ..runs.whole_files import whole_file
 from ..shipped import tool
-from .configs import as_text, is_written
-from .record import METRICS, begin, ended, write
+from .configs import as_text, is_written, strings
+from .record import METRICS, begin, changed_weights, ended, read, write
+from .scalars import best_of, evaluations, last_evaluation, names
 from .warm import Warm
 
-SCALARS = '*/vis_data/scalars.json'
-TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a record with one of these is no evaluation's
-CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 TOLD = 'error: '  # as the command line begins it
 ENDS = (signal.SIGTERM, signal.SIGINT)
 TAIL = 2000  # characters of a failed run's log that its error repeats
@@ -118,48 +115,73 @@ def complete(
     # Beside the folder: the runner writes a copy with its own work dir and launcher into it.
     config = folder.with_name(f'{folder.name}.py')
     refuse_other(cfg, config, folder)
-    if not (folder / METRICS).is_file():
-        with only_process(folder) as lock:
-            started, how = time.time(), replace(how or How(), lock=lock)
-            left = _unevaluated(cfg, folder, metric)
-            folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(config) as part:  # another process may be reading it
-                part.write_text(as_text(cfg))
-            begin(folder, facts or {})
-            if left:
-                _evaluate(cfg, folder, left, metric, how)
-            else:
-                train(config, folder, how)
-            figures = evaluation(folder, metric, quoted, how)
-            write(folder / METRICS, figures)
-            ended(folder, started)
-        if not keep:  # a run can be repeated by its seed
-            _remove_checkpoints(folder)
-    return float(json.loads((folder / METRICS).read_text())[metric])
+    if (folder / METRICS).is_file():
+        return _kept(folder, metric)
+    with only_process(folder) as lock:
+        started, how = time.time(), replace(how or How(), lock=lock)
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(config) as part:  # another process may be reading it
+            part.write_text(as_text(cfg))
+        begin(folder, facts or {}, weights_of(cfg))
+        _train_what_is_left(cfg, folder, metric, quoted, how)
+        write(folder / METRICS, evaluation(folder, metric, quoted, how))
+        ended(folder, started)
+    if not keep:  # a run can be repeated by its seed
+        _remove_checkpoints(folder)
+    return _kept(folder, metric)
+
+
+def _kept(folder: Path, metric: str) -> float:
+    """A run's figure as it was kept.
+
+    Raises:
+        ValueError: Where that is another metric.
+    """
+    path = folder / METRICS
+    figures = read(path)
+    if metric not in figures:
+        raise ValueError(f'metric={metric!r} is not reported in {path}; {names(figures)}')
+    return float(str(figures[metric]))
+
+
+def _train_what_is_left(cfg: Config, folder: Path, metric: str, quoted: str, how: How) -> None:
+    """Train, or evaluate only, or neither where the log has the last evaluation already."""
+    last, found = int(cfg.train_cfg.max_epochs), evaluations(folder, metric)
+    checkpoint = folder / f'epoch_{last}.pth'
+    if any(one.get('step') == last for one in found):
+        if quoted != 'best, test' or any(folder.glob('best_*.pth')):
+            return
+    elif checkpoint.is_file():  # it died, or failed, in the evaluation that belongs to it
+        _evaluate(cfg, folder, checkpoint, metric, how)
+        return
+    train(folder.with_name(f'{folder.name}.py'), folder, how)
 
 
 def _remove_checkpoints(folder: Path) -> None:
-    for name in ('epoch_*.pth', 'best_*.pth', 'stopped.pth'):
+    # MMEngine's `last_checkpoint` as well: who resumed from what it names would fail.
+    for name in ('epoch_*.pth', 'best_*.pth', 'stopped.pth', 'last_checkpoint'):
         for path in folder.glob(name):
             path.unlink()
 
 
 def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
-    """Refuse a folder with another run in it.
+    """Refuse a folder with another run in it, or one that learnt from other weights.
 
     Raises:
-        ValueError: Where the config beside it is another one.
+        ValueError: Where the config beside it is another one, or a checkpoint that it names is.
     """
+    if not folder.is_dir():
+        return
     if config.is_file() and not is_written(cfg, config):
         raise ValueError(f'{folder} holds a run of other settings: remove it, or give --work-dir')
+    if changed := changed_weights(folder):
+        raise ValueError(f'{changed}: remove the folder')
 
 
-def _unevaluated(cfg: Config, folder: Path, metric: str) -> Path | None:
-    """The last checkpoint of a run that died, or failed, in the evaluation that belongs to it."""
-    last = int(cfg.train_cfg.max_epochs)
-    path = folder / f'epoch_{last}.pth'
-    steps = [one.get('step') for one in evaluations(folder, metric)]
-    return path if path.is_file() and last not in steps else None
+def weights_of(cfg: Config) -> list[str]:
+    """The checkpoint files that a config names, of its mentors or to begin with."""
+    named = strings([cfg.model.to_dict(), cfg.get('load_from')])
+    return sorted({path for path in named if path.endswith('.pth') and Path(path).is_file()})
 
 
 def _evaluate(cfg: Config, folder: Path, checkpoint: Path, metric: str, how: How) -> None:
@@ -177,12 +199,6 @@ def _evaluate(cfg: Config, folder: Path, checkpoint: Path, metric: str, how: How
     keeps = cfg.get('default_hooks', {}).get('checkpoint', {}).get('save_best')
     if keeps == metric and best_of(evaluations(folder, metric), metric)['step'] == last:
         shutil.copyfile(checkpoint, folder / f'best_{metric.replace("/", "_")}_epoch_{last}.pth')
-
-
-def best_of(records: Sequence[Mapping[str, float]], metric: str) -> Mapping[str, float]:
-    """The best record by a metric: the smallest of an error (NME, EPE), else the largest."""
-    best = min if better(metric) == 'smaller' else max
-    return best(records, key=lambda record: record[metric])
 
 
 def evaluation(
@@ -207,55 +223,8 @@ def evaluation(
     test(folder.with_name(f'{folder.name}.py'), best[-1], out, how)
     figures = json.loads(out.read_text())
     if metric not in figures:
-        raise ValueError(f'metric={metric!r} is not reported in {out}; {_names(figures)}')
+        raise ValueError(f'metric={metric!r} is not reported in {out}; {names(figures)}')
     return dict(figures)
-
-
-def evaluations(folder: Path, metric: str) -> list[dict[str, float]]:
-    """All records with the metric in MMEngine's scalars files, oldest first."""
-    return [record for record in records(folder) if metric in record]
-
-
-def evaluated(record: Mapping[str, float]) -> dict[str, float]:
-    """The figures of a record that is of an evaluation; none of one that is of training."""
-    if TRAINING & set(record):
-        return {}
-    return {
-        key: float(value)
-        for key, value in record.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-        if key not in CLOCKS and not key.startswith('classroom')
-    }
-
-
-def records(folder: Path) -> list[dict[str, float]]:
-    """All records of MMEngine's scalars files: a folder for each start, which sort by time."""
-    files = sorted(folder.glob(SCALARS))
-    return [_record(line) for path in files for line in path.read_text().splitlines()]
-
-
-def _record(line: str) -> dict[str, float]:
-    try:
-        return dict(json.loads(line))
-    except json.JSONDecodeError:  # a run was killed while it wrote it
-        return {}
-
-
-def last_evaluation(folder: Path, metric: str) -> dict[str, float]:
-    """The last record with the metric in MMEngine's scalars files.
-
-    Raises:
-        ValueError: Where the evaluator does not report the metric.
-    """
-    found = evaluations(folder, metric)
-    if not found:
-        told = dict.fromkeys(key for each in records(folder) for key in evaluated(each))
-        raise ValueError(f'metric={metric!r} is not reported in {folder}; {_names(told)}')
-    return found[-1]
-
-
-def _names(figures: Iterable[str]) -> str:
-    return f'there are {", ".join(key for key in figures if key != "step") or "none"}'
 
 
 def train(config: Path, folder: Path, how: How | None = None) -> None:

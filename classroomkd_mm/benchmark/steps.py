@@ -10,6 +10,7 @@ import heapq
 import json
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -37,7 +38,8 @@ class Step:
 
     Attributes:
         seconds: Of a batch of the config's own size; None where operations were only counted.
-        memory: Bytes at most: of the GPU, or of the whole process on a CPU; None likewise.
+        memory: Bytes at most: of the GPU, or of the whole process on a CPU; None likewise, and
+            where a part of a batch was measured.
         flops: Floating point operations, of the same batch.
         operations: How many tensor operations were called, which on a GPU are launches.
         device: That it was measured on.
@@ -76,12 +78,12 @@ def measured(cfg: Config, by: StandIn, device: str, batch: int | None = None) ->
         by: The stand-in data, drawn.
         device: Where.
         batch: How many samples are in the measured step, the config's own number by default; time
-            and operations are then taken to be in proportion.
+            and operations are then taken to be in proportion, and memory is not known.
     """
     whole = int(cfg.train_dataloader.batch_size)
     count = batch or whole
     dataset, model = _data_and_model(stand_in(cfg, by), device)
-    step = _step(dataset, model, count)
+    step = _step(dataset, model, count, lambda: _precision(cfg, device))
     for _ in range(WARM_UP):
         step()
     flops, calls = _operations(step)
@@ -89,7 +91,8 @@ def measured(cfg: Config, by: StandIn, device: str, batch: int | None = None) ->
     times = [seconds(step, device) for _ in range(TURNS)]
     share = whole / count
     name = torch.cuda.get_device_name() if device != 'cpu' else 'cpu'
-    return Step(median(times) * share, _peak(device), flops * share, calls, name)
+    memory = _peak(device) if count == whole else None
+    return Step(median(times) * share, memory, flops * share, calls, name)
 
 
 def counted(cfg: Config, by: StandIn) -> Step:
@@ -112,7 +115,21 @@ def counted(cfg: Config, by: StandIn) -> Step:
     return Step(None, None, few + left * (more - few), round(calls), 'cpu')
 
 
-def _step(dataset: Any, model: Any, count: int) -> Callable[[], None]:
+def _precision(cfg: Config, device: str) -> AbstractContextManager[Any]:
+    """That of the run's forward pass: mixed precision is its optimiser's wrapper."""
+    wrapper = cfg.optim_wrapper
+    if 'Amp' not in str(wrapper.get('type')):
+        return nullcontext()
+    usual = 'bfloat16' if device == 'cpu' else 'float16'
+    return torch.autocast(torch.device(device).type, getattr(torch, wrapper.get('dtype') or usual))
+
+
+def _step(
+    dataset: Any,
+    model: Any,
+    count: int,
+    precision: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Callable[[], None]:
     """A training step of so many samples."""
     data = pseudo_collate([dataset[i % len(dataset)] for i in range(count)])
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
@@ -120,7 +137,9 @@ def _step(dataset: Any, model: Any, count: int) -> Callable[[], None]:
     def step() -> None:
         optimizer.zero_grad()
         batch = model.data_preprocessor(data, True)
-        model.parse_losses(model(**batch, mode='loss'))[0].backward()
+        with precision():
+            loss, _ = model.parse_losses(model(**batch, mode='loss'))
+        loss.backward()
         optimizer.step()
 
     return step
@@ -200,6 +219,7 @@ class Steps:
             batch=cfg.train_dataloader.batch_size,
             pipelines=list(_pipelines(cfg.train_dataloader.dataset.to_dict())),
             device=self.device,
+            optimiser=cfg.optim_wrapper.get('type'),  # mixed precision is its
         )
         return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[
             :16

@@ -228,15 +228,17 @@ def document(bench: Benchmark, results: Results, beside: Path) -> str:
 
 def mentors(bench: Benchmark, results: Results) -> Rows:
     """Rows of those that were trained first, their last evaluation beside what was published."""
-    rows = [['run', bench.metric, 'published', 'reproduced - published']]
+    rows = [['run', bench.metric, 'split', 'published', 'reproduced - published']]
     published = {one.mentor: one.value for one in bench.published if one.mentor}
     for name in bench.first:
-        ours, theirs = results.mentors.get(name), published.get(name)
+        ours, split = results.mentors.get(name, (None, NONE))
+        theirs = published.get(name)
         told = MISSING if ours is None else f'{ours:.{bench.digits}f}'
         if ours is None and name in results.mentors:
             told = f'trained, its log has no {bench.metric}'
-        gap = NONE if ours is None or theirs is None else f'{ours - theirs:+.{bench.digits}f}'
-        rows.append([name, told, NONE if theirs is None else f'{theirs:g}', gap])
+        comparable = ours is not None and theirs is not None and split == bench.split
+        gap = f'{ours - theirs:+.{bench.digits}f}' if comparable else NONE  # type: ignore[operator]
+        rows.append([name, told, split, NONE if theirs is None else f'{theirs:g}', gap])
     return rows
 
 

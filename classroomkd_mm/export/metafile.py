@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..benchmark.runs import evaluated, records
+from ..benchmark.scalars import evaluated, records
 from .facts import dataset_of
 from .source import Source
 

@@ -102,7 +102,10 @@ def read_groups(work_dirs: Sequence[str]) -> list[Group]:
     Raises:
         ValueError: For what is no work dir; where no run had mentors.
     """
-    groups = grouped([read_work_dir(folder) for folder in dict.fromkeys(work_dirs)])
+    named: dict[Path, str] = {}
+    for folder in work_dirs:
+        named.setdefault(Path(folder).resolve(), folder)
+    groups = grouped([read_work_dir(folder) for folder in named.values()])
     if not any(group.taught for group in groups):
         raise ValueError(
             f'WORK_DIR {" ".join(work_dirs)}: none has lessons in {LESSONS}; give the work dir of '
@@ -146,6 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     # What is wrong is told before anything is asked.
     check_libraries()
+    if args.out.is_dir():
+        raise ValueError(f'--out {args.out} is a folder: name a file, e.g. {args.out}/report.html')
     for name in args.to:
         backend_config(name, None)
     groups = read_groups(args.work_dirs)

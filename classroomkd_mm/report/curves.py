@@ -131,18 +131,26 @@ def metric_curves(group: Group) -> dict[str, Plain]:
 
 
 def last_share(group: Group, mentor: str) -> float | None:
-    """Which share of the last epoch's samples a mentor taught, the mean of all seeds."""
-    return _share(group, mentor, lambda values: values[-1])
+    """Which share of the last epoch's samples a mentor taught, the mean of seeds that got there."""
+    ends = [_at(run) for run in group.runs if run.lessons]
+    runs = [run for run in group.runs if run.lessons and _at(run) == max(ends)]
+    return _share(runs, mentor, lambda values: values[-1])
+
+
+def _at(run: WorkDir) -> tuple[float, float]:
+    return run.lessons[-1]['epoch'], run.lessons[-1]['iter']
 
 
 def mean_share(group: Group, mentor: str) -> float | None:
     """Which share of all epochs' samples it taught."""
-    return _share(group, mentor, mean)
+    return _share(group.runs, mentor, mean)
 
 
-def _share(group: Group, mentor: str, pick: Callable[[Sequence[float]], float]) -> float | None:
+def _share(
+    runs: Iterable[WorkDir], mentor: str, pick: Callable[[Sequence[float]], float]
+) -> float | None:
     found = []
-    for run in group.runs:
+    for run in runs:
         rows: list[Mapping[str, float]] = [line['mentors'].get(mentor, {}) for line in run.lessons]
         values = [row['active'] for row in rows if 'active' in row]
         found += [pick(values)] if values else []

@@ -11,7 +11,7 @@ from statistics import mean, median
 from typing import Any
 
 from ..benchmark.dumped import figures_of, read_dumped
-from ..benchmark.runs import SCALARS, TRAINING, evaluated
+from ..benchmark.scalars import SCALARS, TRAINING, evaluated, from_its_start, records
 
 LESSONS = 'classroom.jsonl'
 Points = dict[float, float]  # a value by its step
@@ -71,10 +71,10 @@ class WorkDir:
 
     @property
     def recipe(self) -> object:
-        """What runs of one method share whatever their seeds."""
+        """What runs of one method, evaluated on the same data, share whatever their seeds."""
         if self.cfg is None:
             return str(self.path)
-        return {k: v for k, v in figures_of(self.cfg).items() if k != 'randomness'}
+        return {k: v for k, v in figures_of(self.cfg, 'val').items() if k != 'randomness'}
 
 
 def read_work_dir(folder: str) -> WorkDir:
@@ -86,12 +86,11 @@ def read_work_dir(folder: str) -> WorkDir:
     path = Path(folder)
     if not path.is_dir():
         raise ValueError(f'WORK_DIR {folder}: there is no such folder')
-    files = sorted(path.glob(SCALARS))
-    if not files and not (path / LESSONS).is_file():
+    if not any(path.glob(SCALARS)) and not (path / LESSONS).is_file():
         raise ValueError(
             f'WORK_DIR {folder}: it has neither {LESSONS} nor {SCALARS}; give the work_dir of a run'
         )
-    scalars = [record for file in files for record in _records(file, strict=False)]
+    scalars = records(path)
     cfg, fault = _config(path)
     return WorkDir(
         path=path,
@@ -107,20 +106,20 @@ def read_work_dir(folder: str) -> WorkDir:
 def _lessons(path: Path) -> Iterator[Line]:
     if not path.is_file():
         return
-    for line in _records(path, strict=True):
+    for line in _records(path):
         if not isinstance(line.get('mentors'), dict) or 'student_score' not in line:
             raise ValueError(f'{path}: a line is none of ClassroomHook: {str(line)[:80]}')
         yield line
 
 
-def _records(path: Path, strict: bool) -> Iterator[dict[str, Any]]:
+def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON lines of a file; the last may have been cut off by a kill."""
     lines = path.read_text(errors='replace').splitlines()
     for number, text in enumerate(lines, 1):
         try:
             record = json.loads(text)
         except json.JSONDecodeError as error:
-            if strict and number < len(lines):
+            if number < len(lines):
                 raise ValueError(f'{path}, line {number} is not JSON: {error}') from error
             continue
         if isinstance(record, dict):
@@ -155,11 +154,18 @@ def _config(path: Path) -> tuple[Mapping[str, Any] | None, str]:
     found, fault = [], 'its work dir holds no config'
     for file in (*newest, *own):
         try:
-            found.append(read_dumped(file))
+            found.append(_as_begun(read_dumped(file), path))
         except ValueError as error:
             fault = str(error)
     taught = [cfg for cfg in found if 'mentors' in (cfg.get('model') or {})]  # type: ignore
     return next(iter((*taught, *found)), None), fault
+
+
+def _as_begun(cfg: Mapping[str, object], path: Path) -> Mapping[str, object]:
+    try:
+        return from_its_start(cfg, path)
+    except ValueError:  # its load_from, what it was resumed from, tells it apart from others
+        return cfg
 
 
 def _checkpoint(path: Path) -> Path | None:

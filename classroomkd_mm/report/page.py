@@ -89,9 +89,12 @@ def ends(groups: Sequence[Group], metric: str | None) -> str:
     """Where each group's student ends, in a sentence; empty where none was evaluated."""
     found = []
     for group in groups:
-        last = [points[max(points)] for run in group.runs if (points := _points(run, metric))]
+        curves = [points for run in group.runs if (points := _points(run, metric))]
+        end = max((max(points) for points in curves), default=0)
+        last = [points[end] for points in curves if end in points]
+        behind = f' ({len(last)} of {len(curves)} runs have got so far)'
         if last:
-            found.append(f'{group.name} {mean(last):.4g}')
+            found.append(f'{group.name} {mean(last):.4g}' + behind * (len(last) < len(curves)))
     return f'{metric} of the students at the end: {", ".join(found)}.' if found else ''
 
 

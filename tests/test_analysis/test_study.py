@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import runpy
 import signal
 import sys
@@ -84,7 +85,9 @@ def test_differences_are_paired_by_seed():
     # gaps 0.5, 0.4, 0.6: mean 0.5, sd 0.1, half width 4.3027 * 0.1 / sqrt(3)
     assert rows[2] == ['other', '3', '2.5000', '1.0536', '+0.5000', '[+0.2516, +0.7484]']
     assert rows[1][-2:] == ['-', '-']
-    assert study.summarise({'other': [1.0, 2.0]})[1] == ['other', '2', '1.5000', '0.7071', '-', '-']
+    for nobody in (None, 'aver'):
+        head, row = study.summarise({'other': [1.0, 2.0]}, nobody)
+        assert head == ['run', 'seeds', 'mean', 'sd'] and row == ['other', '2', '1.5000', '0.7071']
     assert study.summarise({'a': [1.0], 'b': [2.0]}, 'a')[2][-2:] == ['+1.0000', '-']
 
 
@@ -202,6 +205,64 @@ def test_a_study_goes_on_where_it_stopped(demo_config, tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'alone.py'))
     with pytest.raises(IN_WORDS, match='seed_0 holds a run of other settings: remove it'):
         study.main([*command, '1'])
+
+
+@pytest.mark.parametrize(
+    'text, told',
+    [
+        ("refrence = 'a'", "unknown key 'refrence', did you mean 'reference'?"),
+        ("runs = dict(a=dict(config='a.py', option={}))", "runs.a: unknown key 'option'"),
+        ("runs = dict(a=dict(config='a.py', mentors=[]))", "runs.a: unknown key 'mentors'"),
+        ("runs = {'../b': dict(config='a.py')}", "'../b' names a folder"),
+    ],
+)
+def test_a_study_file_is_closed(tmp_path, text, told):
+    own = '_mine = 1\nfrom mmengine.config import Config\nimport os\n'  # these are no settings
+    base = "metric = 'coco/AP'\nruns = dict(a=dict(config='a.py'))\n"
+    path = tmp_path / 'small.py'
+    path.write_text(own + base)
+    assert list(study.read_study(str(path)).runs) == ['a']
+    path.write_text(own + base + text + '\n')
+    with pytest.raises(ValueError, match=re.escape(told)):
+        study.read_study(str(path))
+
+
+def test_a_part_of_a_study_leaves_its_table_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'small.py').write_text(
+        "metric = 'coco/AP'\nruns = dict(a=dict(config='a.py'), b=dict(config='b.py'))\n"
+    )
+    monkeypatch.setattr(study, 'run_study', lambda its, *_: {name: [0.5] for name in its.runs})
+    root = tmp_path / 'w/val'
+    root.mkdir(parents=True)
+    command = [str(tmp_path / 'small.py'), '--work-dir', str(tmp_path / 'w'), '--split', 'val']
+    study.main(command)
+    whole = (root / 'table.md').read_text()
+    assert whole.startswith('coco/AP on the val split\n\n| run |') and '| b |' in whole
+    for more in (['--only', 'a'], ['--set', 'x', '1'], ['--metric', 'coco/AR']):
+        study.main([*command, *more])
+        part = (root / 'table_part.md').read_text()
+        assert (root / 'table.md').read_text() == whole != part
+        assert 'written: ' + str(root / 'table_part.md') in capsys.readouterr().out
+    assert part.startswith('coco/AR on the val split')
+
+
+def test_a_metric_that_a_finished_run_has_not_is_named(tmp_path):
+    run, folder = Run(str(ROOT / 'configs/demo/alone.py')), tmp_path / 'run'
+    folder.mkdir()
+    (folder / 'metrics.json').write_text('{"coco/AP": 0.5, "step": 1}')
+    with pytest.raises(ValueError, match=r"'AUC' is not reported in .*; there are coco/AP$"):
+        study.measure(run, 0, 'val', 'AUC', folder)
+
+
+def test_a_failed_training_of_a_study_is_a_sentence(tmp_path, monkeypatch):
+    def train(*_):
+        raise RuntimeError('training failed, see x.log:\nhooks\nerror: no such file\n(--debug)')
+
+    monkeypatch.setattr(runs, 'train', train)
+    its = study.Study('coco/AP', dict(a=Run(str(ROOT / 'configs/demo/alone.py'))))
+    told = r'^a, seed 0: training failed, see x\.log: no such file$'
+    with pytest.raises(RuntimeError, match=told):
+        study.run_study(its, 1, 'val', tmp_path)
 
 
 def test_sigterm_ends_a_study_and_what_it_has_started(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_a_folder_with_other_settings_is_refused_not_quoted(toy, capsys):
     assert main(['run', name, '--work-dir', 'w', '--dry']) == 1
     told = capsys.readouterr().out
     assert f'{KD}: w/kd/small/seed_0 holds a run of other settings' in told
-    assert '5 runs, 2 of them cannot be run' in told
+    assert '5 runs, 2 whose folder holds another' in told
     assert main(['plan', name, '--work-dir', 'w']) == 0
     assert '5 runs, 2 to do' in capsys.readouterr().out
     assert main(['table', name, '--work-dir', 'w']) == 0
@@ -538,7 +539,82 @@ def test_a_mentor_whose_last_epoch_was_not_evaluated_has_no_figure(toy):
     assert main(['run', name, '--work-dir', 'w']) == 0
     bench = read_benchmark(name)
     jobs = benchmark_jobs(bench, Place(toy.root))
-    assert gather(bench, jobs).mentors == dict(big=32.5)
+    assert gather(bench, jobs).mentors == dict(big=(32.5, 'val'))
     log = Path('work_dirs/big/20260101/vis_data/scalars.json')
     log.write_text(log.read_text().splitlines()[0] + '\n')
-    assert gather(bench, jobs).mentors == dict(big=None)
+    assert gather(bench, jobs).mentors == dict(big=(None, 'val'))
+
+
+def test_students_of_weights_that_have_changed_since_are_told_and_not_kept(toy, capsys):
+    name = toy.file()
+    run = ['run', name, '--work-dir', 'w']
+    assert main(run) == main(['table', *run[1:]]) == main(['table', *run[1:], '--check']) == 0
+    Path('work_dirs/big/epoch_2.pth').write_text('of another training')
+    assert main(['table', *run[1:], '--check']) == 1
+    told = 'w/kd/small/seed_1 was trained with another work_dirs/big/epoch_2.pth than there is now'
+    capsys.readouterr()
+    for command in (['plan', name, '--work-dir', 'w'], [*run, '--dry'], ['table', *run[1:]], run):
+        main(command)
+        assert told in capsys.readouterr().out
+    assert main(run) == 1
+    for seed in (0, 1):
+        shutil.rmtree(toy.root / f'kd/small/seed_{seed}')
+    assert main(run) == 0 and toy.trained().count('kd/small/seed_0') == 2
+    assert toy.trained().count('alone/small/seed_0') == 1  # it has no mentor
+
+
+def test_a_figure_that_was_lost_is_taken_from_the_log_again(toy):
+    name = toy.file()
+    assert main(['run', name, '--work-dir', 'w']) == 0
+    trained, path = toy.trained(), toy.root / 'kd/small/seed_1/metrics.json'
+    kept = path.read_text()
+    path.unlink()
+    assert main(['run', name, '--work-dir', 'w']) == 0
+    assert path.read_text() == kept and toy.trained() == trained
+
+
+def test_no_checkpoint_is_named_that_was_removed(toy):
+    """MMEngine resumes from what ``last_checkpoint`` names, and fails where that is gone."""
+    script = toy.folder / 'tools/train.py'
+    script.write_text(
+        script.read_text() + "(folder / 'last_checkpoint').write_text('epoch_2.pth')\n"
+    )
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    assert not (toy.root / 'kd/small/seed_0/last_checkpoint').exists()
+    assert Path('work_dirs/big/last_checkpoint').is_file()
+
+
+def test_a_folder_that_was_removed_is_trained_with_new_settings(toy):
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    name = toy.file(rows=dict(alone={}, kd=kd_row(**{'model.student.bonus': 7.0})))
+    for seed in (0, 1):
+        shutil.rmtree(toy.root / f'kd/small/seed_{seed}')
+    assert main(['run', name, '--work-dir', 'w']) == 0
+
+
+def test_a_damaged_record_is_named_and_hides_no_other_run(toy, capsys):
+    name = toy.file()
+    assert main(['run', name, '--work-dir', 'w']) == 0
+    (toy.root / 'kd/small/seed_0/run.json').write_text('')
+    capsys.readouterr()
+    for command in ('plan', 'table'):
+        assert main([command, name, '--work-dir', 'w']) == 0
+        told = capsys.readouterr().out
+        assert 'w/kd/small/seed_0/run.json is damaged (Expecting value' in told
+    assert '| kd | small | 1 of 2 |' in told
+    assert main(['run', name, '--work-dir', 'w']) == 1
+    assert 'kd/small/seed_0/run.json is damaged' in capsys.readouterr().out
+
+
+def test_the_seed_is_no_option(toy, capsys):
+    for options in ({'randomness.seed': 7}, {'randomness': dict(seed=7)}):
+        assert main(['run', toy.file(options=options), '--work-dir', 'w', '--dry']) == 1
+        assert 'randomness: a run has the seed of its table: seeds, or --seeds' in (
+            capsys.readouterr().out
+        )
+
+
+def test_a_config_that_is_no_python_is_named(toy, capsys):
+    toy.config('big.py', 'x = (\n')
+    assert main(['plan', toy.file(), '--work-dir', 'w']) == 1
+    assert "config 'big.py' is not Python:" in capsys.readouterr().out

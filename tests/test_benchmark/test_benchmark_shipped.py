@@ -130,8 +130,13 @@ def test_a_step_is_measured_and_plans_time_and_memory(tmp_path, capsys, monkeypa
     assert main(command) == 0 and 'not measured: --measure' in capsys.readouterr().out
     assert main([*command, '--measure', '--batch', '2']) == 0
     told = capsys.readouterr().out
-    assert 'measuring a step of classroom' in told and ' MB' in told
+    assert 'measuring a step of classroom' in told
+    assert ' MB' not in told  # of two samples, which is not a batch's
     assert '(on cpu: 1 at once' in told and 'mentor_large, ' in told
+    assert main([*command, '--measure']) == 0
+    told = capsys.readouterr().out
+    assert 'measuring a step of classroom' in told and ' MB' in told
+    assert main([*command, '--measure']) == 0 and 'a step of' not in capsys.readouterr().out
     assert main([*command, '--tflops', '10']) == 0
     assert 'a GPU of 10 TFLOP/s' in capsys.readouterr().out
 
@@ -149,6 +154,10 @@ def test_hours_of_a_gpu_need_no_time_of_this_machine(tmp_path, capsys, monkeypat
     assert main([*command, '--tflops', '20']) == 0  # counted once, for any GPU
     assert 'a step of' not in capsys.readouterr().out and steps.read_text() == kept
     assert main([*command[:-1]]) == 0 and ' of them not measured' in capsys.readouterr().out
+    for nonsense in ('-5', '0', 'nan'):
+        with pytest.raises(SystemExit):
+            main([*command, '--tflops', nonsense])
+        assert f'{nonsense} is not above 0' in capsys.readouterr().err
     assert main([*command, '--batch', '2']) == 0
     assert 'measuring a step of aver' in capsys.readouterr().out
 
@@ -167,11 +176,16 @@ def test_a_measured_steps_operations_are_those_of_the_network(tmp_path):
     # A few of the preprocessor are called for each picture.
     assert 50 < half.operations <= step.operations < half.operations + 10 and step.memory > 1e6
     assert Step(9, 9, 1e12, 1000, 'x').on(10) == 0.1 and Step(9, 9, 1, 1000, 'x').on(10) == 8e-3
+    assert half.memory is None
     alike = counted(cfg, by)  # of the config's own batch of 64, by steps of two and of four
     assert alike.flops == step.flops and alike.operations > step.operations
     assert alike.seconds is None and alike.memory is None
     kept = Steps(tmp_path / 'steps.json', 'cpu')
     kept.add(cfg, step)
+    mixed = Config(
+        dict(cfg.to_dict(), optim_wrapper=dict(cfg.optim_wrapper, type='AmpOptimWrapper'))
+    )
+    assert kept.find(mixed) is None
     assert Steps(tmp_path / 'steps.json', 'cpu').find(cfg) == step
     assert Steps(tmp_path / 'steps.json', 'cuda').find(cfg) is None
     assert iterations(cfg, 50000) == 240 * 782 and iterations(cfg, 50000, 8) == 240 * 98

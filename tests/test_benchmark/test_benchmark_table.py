@@ -45,11 +45,13 @@ def test_markdown_says_figures_differences_and_where_they_are_from(done):
     kd = next(line for line in said.splitlines() if line.startswith('| kd |'))
     assert '| 2 | 9.50 | 7.07 | +2.00 | [+2.00, +2.00] | 0 | 10 | -0.50 |' in kd
     assert 'seed 1: [config](kd/small/seed_1.py) [log](kd/small/seed_1/train.log)' in kd
-    assert '| big | 32.50 | 30 | +2.50 |' in said
+    assert '| big | 32.50 | val | 30 | - |' in said  # the published one is of the test split
     assert 'Published: a paper, table 1; another.' in said
     assert 'top1, test split, last checkpoint.' in said
     for link in ('kd/small/seed_1.py', 'kd/small/seed_1/train.log'):
         assert (done.root / link).is_file()
+    done.config('big.py', 'val_dataloader = test_dataloader\n')
+    assert '| big | 32.50 | test | 30 | +2.50 |' in table()
 
 
 def test_csv_has_full_precision_and_latex_is_escaped(done):
@@ -102,11 +104,11 @@ def test_a_damaged_record_is_named_and_hides_no_other_cell(done, text):
 
 
 def test_a_mentor_without_the_metric_is_trained_all_the_same(done):
-    assert '| big | 32.50 | 30 | +2.50 |' in table()
+    assert '| big | 32.50 | val | 30 | - |' in table()
     shutil.rmtree('work_dirs/big/20260101')
-    assert '| big | trained, its log has no top1 | 30 | - |' in table()
+    assert '| big | trained, its log has no top1 | val | 30 | - |' in table()
     Path('work_dirs/big/epoch_2.pth').unlink()
-    assert '| big | missing | 30 | - |' in table()
+    assert '| big | missing | - | 30 | - |' in table()
 
 
 def test_a_gathered_run_keeps_the_commits_that_it_knows(toy):
@@ -231,7 +233,7 @@ def elsewhere(toy, name='far', **changes):
     cfg.train_cfg.val_interval = 1  # as one trains without a benchmark
     cfg.work_dir, cfg.launcher = f'/elsewhere/{name}', 'slurm'
     cfg.train_dataloader.num_workers = 8
-    cfg.model.mentors[0].checkpoint = '/elsewhere/epoch_2.pth'
+    cfg.model.mentors[0].checkpoint = '/elsewhere/big/epoch_2.pth'
     cfg.merge_from_dict(changes)
     folder = toy.folder / name
     (folder / '2026/vis_data').mkdir(parents=True)
@@ -270,6 +272,16 @@ def test_runs_from_elsewhere_are_known_by_their_config(toy, capsys):
         ({'optim_wrapper.optimizer.lr': 1.0}, 'optim_wrapper.optimizer.lr is 1.0 there, 0.1 here'),
         ({'val_dataloader.dataset.split': 'val'}, "evaluation.0.split is 'val' there, 'test' here"),
         ({'train_cfg.max_epochs': 3}, 'train_cfg.max_epochs is 3 there, 2 here'),
+        ({'load_from': 'a/b/epoch_1.pth'}, "load_from='b/epoch_1.pth' only there"),
+        ({'model.memory': dict(dir='m', keep=1)}, "model.memory={'keep': 1} only there"),
+        (
+            {'model.mentors.0.checkpoint': '/elsewhere/big_2/epoch_2.pth'},
+            "checkpoint is 'big_2/epoch_2.pth' there, 'big/epoch_2.pth' here",
+        ),
+        (
+            {'train_dataloader.dataset.data_root': '/data/lspet/'},
+            "train_dataloader.dataset.data_root='lspet' only there",
+        ),
         (
             {'custom_hooks': [dict(type='EMAHook')]},
             "custom_hooks is [{'type': 'EMAHook'}] there, [] here",
@@ -324,19 +336,28 @@ def test_a_dumped_config_is_read_as_mmengine_reads_it_and_nothing_is_run(tmp_pat
             parse_dumped(text, 'x')
 
 
-def test_the_best_checkpoint_is_evaluated_on_the_test_split(toy):
+def test_the_best_checkpoint_is_evaluated_on_the_test_split(toy, capsys):
     script = toy.folder / 'tools/train.py'
     script.write_text(script.read_text() + "(folder / f'best_top1_epoch_{epochs}.pth').touch()\n")
     test = (
-        'import sys\nfrom pathlib import Path\nPath(sys.argv[-1]).write_text(\'{"top1": 7.0}\')\n'
+        'import sys\nfrom pathlib import Path\nout = Path(sys.argv[-1])\n'
+        'log = out.parent / "20260102/20260102.json"\nlog.parent.mkdir()\n'
+        'for path in (out, log):\n    path.write_text(\'{"top1": 7.0, "time": 0.1}\')\n'
     )
     (toy.folder / 'tools/test.py').write_text('# classroomkd_mm\n' + test)
     name = toy.file(checkpoint='best', rows=dict(alone={}), train_first=None, seeds=1, columns=dict(
         small=dict(config='small.py')))  # fmt: skip
     assert main(['run', name, *RUN]) == 0
     said = json.loads(Path('w/alone/small/seed_0/metrics.json').read_text())
-    assert said == dict(top1=7.0)
+    assert said == dict(top1=7.0, time=0.1)
     assert 'best checkpoint' in table() and main(['table', name, *RUN, '--check']) == 0
+    for kept in ('best.json', 'metrics.json'):
+        rewrite(Path(f'w/alone/small/seed_0/{kept}'), '7.0', '9.0')
+    assert '| 9.00 |' in table() and main(['table', name, *RUN, '--check']) == 1
+    assert 'alone, small, seed 0: metrics.json says 9.0, the log 7.0' in capsys.readouterr().out
+    shutil.rmtree('w/alone/small/seed_0/20260102')
+    assert main(['table', name, *RUN, '--check']) == 1
+    assert 'alone, small, seed 0: 9.0 has no log in w/alone' in capsys.readouterr().out
     rewrite(Path(name), 'checkpoint: best', 'checkpoint: best\nsplit: val')
     assert main(['run', name, '--work-dir', 'v']) == 0
     assert json.loads(Path('v/alone/small/seed_0/metrics.json').read_text())['top1'] == 2.5

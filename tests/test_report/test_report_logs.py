@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from classroomkd_mm.report.command import read_groups
 from classroomkd_mm.report.curves import banded, grouped, last_share, lesson_curves, mean_share
 from classroomkd_mm.report.logs import read_work_dir
+from classroomkd_mm.report.page import ends
 
 CONFIG = "model = dict(type='classroomkd_mm.ClassroomDistiller', mentors=[dict(name='a')])\n"
 
@@ -142,3 +144,55 @@ def test_a_band_is_of_those_that_have_the_step_and_nan_is_nothing():
     assert found['x'] == [1, 3] and found['mean'] == [1.5, 5.0]
     assert found['low'] == [pytest.approx(1.5 - 0.5**0.5, rel=1e-4), 5.0]
     assert 'low' not in banded([{1: 1.0}])
+
+
+def trained(*values, first=1):
+    """Scalars of a training with an evaluation each epoch."""
+    lines = [dict(loss=1.0, lr=0.1, time=0.1, step=5)]
+    return [*lines, *({'EPE': value, 'step': i} for i, value in enumerate(values, first))]
+
+
+def test_a_training_that_began_anew_is_not_drawn_with_the_one_before(work):
+    folder = work(lines=[line(1, 0.5)], scalars=trained(9.0, 8.0, 7.0))
+    work(scalars=trained(6.0), started='20260102_000000')
+    assert read_work_dir(str(folder)).evaluations == {'EPE': {1: 6.0}}
+    resumed = CONFIG + "resume = True\nload_from = 'run/epoch_1.pth'\n"
+    work(scalars=trained(5.0, first=2), started='20260103_000000', config=resumed)
+    run = read_work_dir(str(folder))
+    assert run.evaluations == {'EPE': {1: 6.0, 2: 5.0}}
+    alike = work('other', lines=[line(1, 0.5)], scalars=trained(6.0), config=CONFIG)
+    assert read_work_dir(str(alike)).recipe == run.recipe  # resumed or not
+
+
+def test_runs_that_have_not_got_so_far_do_not_count_at_the_end(work):
+    folders = []
+    for seed, end in ((0, 3), (1, 3), (2, 1)):
+        values = [40.0 + seed, 30.0 + seed, 20.0 + seed][:end]
+        lines = [line(epoch + 1, 0.9 - 0.3 * epoch) for epoch in range(end)]
+        config = CONFIG + f'randomness = dict(seed={seed})\n'
+        folders.append(work(f'a/seed_{seed}', lines, trained(*values), config))
+    whole = read_groups([str(each) for each in folders[:2]])
+    assert ends(whole, 'EPE') == 'EPE of the students at the end: a 20.5.'
+    groups = read_groups([str(each) for each in folders])
+    told = 'EPE of the students at the end: a 20.5 (2 of 3 runs have got so far).'
+    assert ends(groups, 'EPE') == told
+    assert last_share(groups[0], 'a') == pytest.approx(0.3)
+
+
+def test_runs_that_are_evaluated_on_other_data_are_not_one_group(work):
+    folders = [
+        work(
+            f'seed_{seed}',
+            [line(1, 0.5)],
+            config=f"{CONFIG}val_dataloader = dict(dataset=dict(ann_file='{split}.json'))\n",
+        )
+        for seed, split in enumerate(('val', 'test'))
+    ]
+    assert len(read_groups([str(each) for each in folders])) == 2
+
+
+def test_one_folder_is_one_run_however_it_is_named(work, monkeypatch):
+    folder = work(lines=[line(1, 0.5)])
+    monkeypatch.chdir(folder.parent)
+    (group,) = read_groups(['run', 'run/', str(folder)])
+    assert len(group.runs) == 1 and str(group.runs[0].path) == 'run'

@@ -117,6 +117,8 @@ def test_remembered_answers_are_used(remembering, train, tmp_path):
 def test_wrong_arguments_are_named(pose_run, tmp_path, capsys):
     with pytest.raises(ValueError, match='--metric AP: the runs report coco/AP, '):
         main([str(pose_run), '--metric', 'AP'])
+    with pytest.raises(ValueError, match=f'--out {tmp_path} is a folder: name a file, e.g. '):
+        main([str(pose_run), '--out', str(tmp_path)])
     alone = tmp_path / 'alone'
     shutil.copytree(pose_run, alone)
     (alone / 'classroom.jsonl').unlink()
