@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Optional
 
 import torch
@@ -19,22 +20,28 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..functional import kl_distill
+from ..mentors import MentorSettings
 from ..shipped import config_file
+from .check import positive
 
 BETAS, TAUS = (1, 3, 10, 30, 100), (1.0, 2.0, 4.0)
 
 
 def heatmaps(config: str, checkpoint: str, batches: int) -> Tensor:
-    """Heatmaps ``(N, K, H, W)`` of a network on its validation pictures."""
-    from mmpose.apis import init_model
+    """Heatmaps ``(N, K, H, W)`` of a network on its validation pictures.
 
+    Raises:
+        FileNotFoundError: Where a file is missing.
+        ValueError: Where the checkpoint is another network's, or none.
+    """
     cfg = Config.fromfile(config_file(config))
-    model = init_model(cfg, checkpoint, device='cpu')
+    model, _ = MentorSettings(Path(config).stem, config_file(config), checkpoint).build()
+    forward, preprocess = model.eval().forward, model.data_preprocessor
+    assert callable(preprocess)  # a model of MMPose has one
     outputs = []
     with DefaultScope.overwrite_default_scope('mmpose'), torch.no_grad():
         for batch, _ in zip(Runner.build_dataloader(cfg.val_dataloader), range(batches)):
-            data = model.data_preprocessor(batch)
-            outputs.append(model(data['inputs'], None, mode='tensor'))
+            outputs.append(forward(preprocess(batch)['inputs'], None, mode='tensor'))
     return torch.cat(outputs)
 
 
@@ -91,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
             metavar=('CONFIG', 'CHECKPOINT'),
             default=(f'configs/demo/{name}.py', f'work_dirs/demo/{name}/epoch_12.pth'),
         )
-    parser.add_argument('--batches', type=int, default=2)
+    parser.add_argument('--batches', type=positive, default=2, help='of pictures (default 2)')
     return parser
 
 

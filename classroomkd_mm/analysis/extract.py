@@ -50,13 +50,22 @@ def extract(
     """
     if not src.is_file():
         raise FileNotFoundError(f'src={str(src)!r} does not exist')
-    if dst.suffix == '.safetensors' or dst.resolve() == src.resolve():
-        raise ValueError(f'dst={str(dst)!r} must be a new file for torch.load, say clean.pth')
+    check_new(dst, src)
     weights = read_state_dict(src, 'src', trusted)
     clean, said = _cleaned(weights, f'src={str(src)!r}', config, prefix)
     dst.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict=clean, meta={}), dst)
     return f'{len(clean)} tensors written to {dst}' + (f'; {said}' if said else '')
+
+
+def check_new(dst: Path, src: Path) -> None:
+    """Refuse a file to write that is no new one for ``torch.load``.
+
+    Raises:
+        ValueError: Where it is the source, a folder, or called as what it will not be.
+    """
+    if dst.suffix == '.safetensors' or dst.resolve() == src.resolve() or dst.is_dir():
+        raise ValueError(f'dst={str(dst)!r} must be a new file for torch.load, say clean.pth')
 
 
 def _cleaned(

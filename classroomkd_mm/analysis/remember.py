@@ -29,6 +29,7 @@ from ..mentors.memory import Codec, RememberedMentor, plan, size
 from ..mentors.memory.store import ANSWERS, FACTS
 from ..progress import progress_bar
 from ..runs import read_classroom
+from ..runs.options import merge_options
 from ..structures import Answer
 from .check import build_classroom, positive, training_set
 from .fidelity import Batch, Fidelity, add_batch, fidelity_table
@@ -45,8 +46,15 @@ EXAMPLES = """examples:
 MEASURED = 64  # samples on which the loss by remembering is measured when it begins
 
 
-def remembering(cfg: Config, device: str) -> tuple[ClassroomDistiller, FixedViews]:
+def remembering(
+    cfg: Config, device: str, asks: bool = True
+) -> tuple[ClassroomDistiller, FixedViews]:
     """The classroom, its memories open, and its training data.
+
+    Args:
+        cfg: Its whole config.
+        device: Where mentors are asked.
+        asks: Whether they are tried, and answer their first sample.
 
     Raises:
         ValueError: Where its model has no memory, or it is another's.
@@ -62,7 +70,8 @@ def remembering(cfg: Config, device: str) -> tuple[ClassroomDistiller, FixedView
     dataset = training_set(cfg, 'a memory')
     model.prepare(dataset)
     model.cut_own_crops(dataset, remembered=False)  # what is asked here is missing, or asked again
-    model.try_mentors(dataset)
+    if asks:
+        model.try_mentors(dataset)
     fixed = find_fixed_views(dataset)
     assert fixed is not None  # prepare refuses all else
     return model, fixed
@@ -298,7 +307,11 @@ def run(cfg: Config, args: argparse.Namespace) -> None:
         ValueError: See :func:`remembering`; for views that there are not.
         OSError: Where nothing more can be kept.
     """
-    model, fixed = remembering(cfg, args.device)
+    looks = args.check or args.info or args.prune
+    folder = cfg.model.memory.dir if cfg.model.get('memory') else None
+    if looks and folder and not Path(folder).expanduser().is_dir():
+        raise ValueError(f'memory.dir={folder!r} is not there: nothing has been remembered')
+    model, fixed = remembering(cfg, args.device, asks=not (looks or args.keeps))
     if args.prune:
         print('\n'.join(f'removed {each}' for each in prune(model, fixed)) or 'nothing to remove')
         return
@@ -311,7 +324,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fill a memory, or see to it."""
     args = parse_args(argv)
     cfg = read_classroom(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options, '--cfg-options', args.config)
     run(cfg, args)
     return 0
 

@@ -60,6 +60,7 @@ class Found:
     role: str
     outcome: str
     why: str
+    of: str = ''
 
 
 def configs_of(library: str, only: Sequence[str] = ()) -> list[str]:
@@ -138,10 +139,11 @@ class Taught:
 
     Args:
         classroom: Its classroom's whole config.
+        name: What its results are told apart by.
     """
 
-    def __init__(self, classroom: Config) -> None:
-        self.classroom = classroom
+    def __init__(self, classroom: Config, name: str = '') -> None:
+        self.classroom, self.name = classroom, name
         self.samples: MadeUp | None = None
 
     def try_mentor(self, path: str) -> str:
@@ -226,7 +228,8 @@ def sweep(
         taught: The student of those mentors.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = {found.config for found in read(file) if found.role == role}
+    of = taught.name if taught else ''
+    done = {found.config for found in read(file) if (found.role, found.of) == (role, of)}
     todo = [name for name in names if name not in done]
     with progress_bar() as progress:
         for name in progress.track(todo, description=f'{role}s of {library}'):
@@ -236,7 +239,7 @@ def sweep(
             else:
                 outcome, why = verdict(lambda: taught.try_mentor(path))
             with file.open('a') as lines:
-                lines.write(json.dumps(asdict(Found(name, role, outcome, why))) + '\n')
+                lines.write(json.dumps(asdict(Found(name, role, outcome, why, of))) + '\n')
 
 
 def _read(path: str) -> Config:
@@ -247,10 +250,21 @@ def _read(path: str) -> Config:
 
 
 def read(file: Path) -> list[Found]:
-    """The lines of a sweep's file; none where it is not there yet."""
-    if not file.is_file():
-        return []
-    return [Found(**json.loads(line)) for line in file.read_text().splitlines()]
+    """The lines of a sweep's file; none where it is not there yet.
+
+    The last may have been cut off by a kill: it is taken out, for the next is written after it.
+
+    Raises:
+        ValueError: For another line that is none of a sweep's.
+    """
+    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
+    if lines and not lines[-1].endswith('\n'):
+        file.write_text(''.join(lines[:-1]))
+        lines.pop()
+    try:
+        return [Found(**json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{file} is no file of a sweep: {error}') from error
 
 
 def family(name: str) -> str:
@@ -335,11 +349,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     index, count = args.shard
     file = args.out or Path(f'work_dirs/sweep/{args.library}_{args.role}.jsonl')
-    taught = Taught(read_classroom(args.of)) if args.of else None
+    taught = Taught(read_classroom(args.of), args.of) if args.of else None
     names = configs_of(args.library, args.only)[index - 1 :: count]
     with DefaultScope.overwrite_default_scope(args.library):
         sweep(args.library, args.role, names, file, taught)
-    found = read(file)
+    found = [each for each in read(file) if (each.role, each.of) == (args.role, args.of or '')]
     tables = [counts(found), *(reasons(found, outcome) for outcome in OUTCOMES[1:])]
     print('\n\n'.join(markdown(rows) for rows in tables if len(rows) > 1))
     return int(any(each.outcome == 'failed' for each in found))

@@ -88,7 +88,7 @@ def info(name: str) -> Rows:
     Raises:
         ValueError: For a name that is unknown or not unique.
     """
-    published = look_up(name, 'mentors.py info')
+    published = look_up(name, 'mentors info')
     cfg = get_config(published.config)
     codec = (cfg.model.get('head') or {}).get('decoder') or {}
     norm = cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}
@@ -116,10 +116,10 @@ def download(names: Sequence[str]) -> Rows:
             mentors = cfg.model.get('mentors', [])
             urls = [_url(each, f'{name}: mentors[{i}]') for i, each in enumerate(mentors)]
         else:
-            urls = [_url(dict(zoo=name), 'mentors.py download')]
+            urls = [_url(dict(zoo=name), 'mentors download')]
         for url in urls:
             if url and url.startswith('http'):
-                rows.append([url, str(fetch(url, 'mentors.py download'))])
+                rows.append([url, str(fetch(url, 'mentors download'))])
     return rows
 
 

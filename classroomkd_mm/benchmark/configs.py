@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
-import inspect
 import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -13,18 +11,15 @@ from pprint import pformat
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from ..hooks.mentor_eval_hook import better
 from ..runs import is_classroom, with_mentor_folder
+from ..runs.options import check_option
 from ..shipped import config_file
 from .dumped import normal, parse_dumped, read_dumped, without
 from .study_file import Run
 
 DISTILLER = 'classroomkd_mm.ClassroomDistiller'
-# What a runner takes of a whole config, and what tools/train.py and MMEngine's tools read of it.
-RUNNER = frozenset(inspect.signature(Runner).parameters) | {'compile', 'find_unused_parameters'}
-MISSPELT = 0.85  # how alike two names are of which one is taken for the other
 STOPPING = ('EarlyStoppingHook', 'ReduceOnPlateau')
 FOLDER = frozenset({'folder'})  # of mentors' files: with_mentor_folder sets it by what is there
 
@@ -73,32 +68,6 @@ def changed_config(run: Run, seed: int | None = None) -> Config:
     # A copy: merging takes `_delete_` out of the options, which the next seed needs as well.
     cfg.merge_from_dict({**copy.deepcopy(dict(run.options)), **seeds})
     return cfg
-
-
-def check_option(name: str, cfg: Mapping[str, Any], where: str) -> None:
-    """Refuse a dotted name that is a misspelt one: merging would add it, and change nothing.
-
-    A setting may be new, but not nearly called as one that is there, nor be of the whole config and
-    unknown to MMEngine's runner.
-
-    Raises:
-        ValueError: Naming the nearest.
-    """
-    parent: Any = cfg
-    for i, key in enumerate(name.split('.')):
-        if isinstance(parent, (list, tuple)) and key.isdigit() and int(key) < len(parent):
-            parent = parent[int(key)]
-            continue
-        if not isinstance(parent, Mapping):
-            return
-        if key not in parent:
-            known = [*parent, *(RUNNER if i == 0 else ())]
-            near = difflib.get_close_matches(key, known, n=1, cutoff=MISSPELT)
-            if key in known or (i > 0 and not near):
-                return
-            hint = f'did you mean {near[0]!r}?' if near else f'{where} has no such setting'
-            raise ValueError(f'options: {name!r}: there is no {key!r}, {hint}')
-        parent = parent[key]
 
 
 def run_config(run: Run, seed: int, split: str) -> Config:

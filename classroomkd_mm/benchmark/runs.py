@@ -115,17 +115,16 @@ def complete(
     # Beside the folder: the runner writes a copy with its own work dir and launcher into it.
     config = folder.with_name(f'{folder.name}.py')
     refuse_other(cfg, config, folder)
-    if (folder / METRICS).is_file():
-        return _kept(folder, metric)
-    with only_process(folder) as lock:
-        started, how = time.time(), replace(how or How(), lock=lock)
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(config) as part:  # another process may be reading it
-            part.write_text(as_text(cfg))
-        begin(folder, facts or {}, weights_of(cfg))
-        _train_what_is_left(cfg, folder, metric, quoted, how)
-        write(folder / METRICS, evaluation(folder, metric, quoted, how))
-        ended(folder, started)
+    if not (folder / METRICS).is_file():
+        with only_process(folder) as lock:
+            started, how = time.time(), replace(how or How(), lock=lock)
+            folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(config) as part:  # another process may be reading it
+                part.write_text(as_text(cfg))
+            begin(folder, facts or {}, weights_of(cfg))
+            _train_what_is_left(cfg, folder, metric, quoted, how)
+            write(folder / METRICS, evaluation(folder, metric, quoted, how))
+            ended(folder, started)
     if not keep:  # a run can be repeated by its seed
         _remove_checkpoints(folder)
     return _kept(folder, metric)

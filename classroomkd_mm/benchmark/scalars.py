@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ SCALARS = '*/vis_data/scalars.json'
 TRAINING = frozenset({'loss', 'lr', 'base_lr'})  # a record with one of these is no evaluation's
 CLOCKS = frozenset({'time', 'data_time', 'memory', 'step', 'epoch', 'iter'})
 CONFIG = 'vis_data/config.py'  # of a start
+RESUMED = re.compile(r'^resume = True$', re.MULTILINE)  # also where classes make it unreadable
 
 
 def starts(folder: Path) -> list[Path]:
@@ -30,17 +32,10 @@ def starts(folder: Path) -> list[Path]:
 def _begins(start: Path) -> bool:
     """Whether a start trained, and was no resume."""
     config, scalars = start / CONFIG, start / 'vis_data/scalars.json'
-    if not config.is_file() or _dumped(config).get('resume'):
+    if not config.is_file() or RESUMED.search(config.read_text()):
         return False
     lines = scalars.read_text(errors='replace').splitlines()
     return any(TRAINING & set(parsed(line)) for line in lines)
-
-
-def _dumped(config: Path) -> Mapping[str, object]:
-    try:
-        return read_dumped(config)
-    except ValueError:  # one with classes in it, which cannot be read: not known to be a resume
-        return {}
 
 
 def from_its_start(cfg: Mapping[str, object], folder: Path) -> dict[str, object]:

@@ -10,6 +10,7 @@ import torch
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
+from ..analysis.extract import check_new
 from ..backbones import NETWORKS, cifar_classifier, literature_to_ours
 from ..mentors.checkpoint import load_matching, read_checkpoint, weights_in
 from ..mentors.prefixes import fitting
@@ -68,8 +69,10 @@ def convert(name: str, src: Path, dst: Path, trusted: bool = False) -> None:
     """Convert; every key and shape must fit the network.
 
     Raises:
-        ValueError: Where they do not: another network, or one of another width.
+        ValueError: Where they do not: another network, or one of another width; where dst is no new
+            file.
     """
+    check_new(dst, src)
 
     def ours(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         # With a prefix it is none of ours: whose it is, and that it is taken off, is said below.

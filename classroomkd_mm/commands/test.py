@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from ..loading import only_whole
 from ..runs import loading_safely, ranks, student_config
+from ..runs.options import merge_options
 from ..shipped import config_file
 from .flags import add_common, apply_pictures
 
@@ -41,8 +42,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """The student's config with the command line's settings."""
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options, '--cfg-options', args.config)
     work_dir = cfg.get('work_dir')
     cfg = student_config(cfg)  # without a file name: the runner's copy is not written over train's
     name = os.path.splitext(os.path.basename(args.config))[0]

@@ -21,6 +21,7 @@ from ..runs import (
     with_mentor_folder,
     with_view_sampler,
 )
+from ..runs.options import merge_options
 from ..shipped import config_file
 from .flags import add_common, apply_pictures
 
@@ -77,8 +78,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     name = os.path.splitext(os.path.basename(args.config))[0]
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or os.path.join('work_dirs', name)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    merge_options(cfg, args.cfg_options, '--cfg-options', args.config)
     apply_pictures(cfg, args)
     if args.amp:
         _use_amp(cfg)

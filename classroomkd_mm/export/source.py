@@ -76,8 +76,9 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
     own = folder / STUDENT_FILE
     cfg = student_config(Config.fromfile(own) if own.is_file() else run)
     path = Path(checkpoint) if checkpoint else _checkpoint(folder)
-    if not path.is_file():
-        raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist')
+    if not path.is_file() and not (folder / path).is_file():
+        raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist, nor in {folder}')
+    path = path if path.is_file() else folder / path
     mentors = (run.get('model') or {}).get('mentors') or ()
     weights = read_state_dict(path, 'checkpoint', trusted)
     return Source(folder, cfg, path, weights, mentors, _classes(path, trusted))

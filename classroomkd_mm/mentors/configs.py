@@ -156,8 +156,8 @@ def _refuse_old(config: WholeConfig, what: str) -> None:
         raise ValueError(
             f'{what} is of MMPose 0.x or MMClassification 0.x (it has {", ".join(found)}): convert '
             'it: give the config that MMPose 1.x or MMPretrain has of the same network '
-            '(tools/mentors.py search NAME), or write its model and data anew in their form; the '
-            'checkpoint can stay, where the names of its weights fit'
+            '(classroomkd_mm mentors search NAME), or write its model and data anew in their form; '
+            'the checkpoint can stay, where the names of its weights fit'
         )
 
 

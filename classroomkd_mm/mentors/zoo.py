@@ -96,7 +96,7 @@ def look_up(name: str, who: str) -> Published:
     """
     if name not in zoo():
         near = difflib.get_close_matches(name, zoo(), n=3, cutoff=0.4)
-        hint = f'did you mean {", ".join(near)}?' if near else 'see tools/mentors.py search'
+        hint = f'did you mean {", ".join(near)}?' if near else 'see classroomkd_mm mentors search'
         raise ValueError(f'{who}: zoo={name!r} is not in the installed model indexes; {hint}')
     if len({(model.config, model.weights) for model in zoo()[name]}) > 1:
         configs = ', '.join(model.config for model in zoo()[name])

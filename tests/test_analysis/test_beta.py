@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from mmengine.runner import Runner
 
 from classroomkd_mm.analysis import beta
+from classroomkd_mm.mentors import MentorSettings
 
 
 def bumps(shift, seed):
@@ -28,6 +30,36 @@ def test_near_the_peak_is_all_of_a_sharp_map_and_its_share_of_a_flat_one():
     mentor = bumps(0, 1)
     assert beta.near_peak(mentor, 1e4) == pytest.approx(1)
     assert beta.near_peak(mentor, 0.0) == pytest.approx(4 / 144)  # the first of all, a corner
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    network, _ = MentorSettings('a', 'configs/demo/mentor_small.py', None).build()
+    torch.save(dict(state_dict=network.state_dict()), tmp_path / 'small.pth')
+    with pytest.raises(ValueError, match='small.pth.* is of another network'):
+        beta.heatmaps('configs/demo/mentor_large.py', str(tmp_path / 'small.pth'), 1)
+    (tmp_path / 'no.pth').write_text('{}')
+    with pytest.raises(ValueError, match='no.pth.* cannot be read as a checkpoint'):
+        beta.heatmaps('configs/demo/mentor_large.py', str(tmp_path / 'no.pth'), 1)
+
+
+def test_heatmaps_are_those_of_stock_inference(demo_config, people, tmp_path):
+    from mmpose.apis import init_model
+
+    cfg = demo_config('alone')
+    cfg.dump(str(tmp_path / 'alone.py'))
+    stock = init_model(cfg, None, device='cpu')
+    torch.save(dict(state_dict=stock.state_dict()), tmp_path / 'w.pth')
+    maps = beta.heatmaps(str(tmp_path / 'alone.py'), str(tmp_path / 'w.pth'), 1)
+    batch = next(iter(Runner.build_dataloader(cfg.val_dataloader)))
+    with torch.no_grad():
+        inputs = stock.data_preprocessor(batch)['inputs']
+        assert torch.equal(maps, stock(inputs, None, mode='tensor'))
+
+
+def test_no_batches_are_no_number_of_them(capsys):
+    with pytest.raises(SystemExit):
+        beta.parse_args(['--batches', '0'])
+    assert '0 is not a positive number' in capsys.readouterr().err
 
 
 def test_the_table_has_a_row_for_each(monkeypatch, capsys):

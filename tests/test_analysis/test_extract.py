@@ -11,6 +11,7 @@ from torch import nn
 
 from classroomkd_mm.analysis import extract
 from classroomkd_mm.backbones import cifar_classifier
+from classroomkd_mm.commands import convert
 from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.mentors import load_weights
 
@@ -103,11 +104,13 @@ def test_safetensors(run, network, tmp_path):
     assert run(tmp_path / 'a.safetensors')[0].keys() == network.state_dict().keys()
 
 
-@pytest.mark.parametrize('dst', ['a.pth', './a.pth', 'b.safetensors'])
+@pytest.mark.parametrize('dst', ['a.pth', './a.pth', 'b.safetensors', ''])
 def test_a_file_is_not_written_over_itself_nor_under_another_formats_name(tmp_path, dst):
     torch.save(dict(a=torch.ones(1)), tmp_path / 'a.pth')
     with pytest.raises(IN_WORDS, match='must be a new file for torch.load'):
         extract.main([str(tmp_path / 'a.pth'), f'{tmp_path}/{dst}'])
+    with pytest.raises(IN_WORDS, match='must be a new file for torch.load'):
+        convert.main(['resnet20', str(tmp_path / 'a.pth'), f'{tmp_path}/{dst}'])
 
 
 def test_files_that_are_missing_or_hold_no_weights(run, tmp_path):

@@ -171,6 +171,28 @@ def test_an_interrupted_sweep_goes_on(tried, tmp_path, monkeypatch):
     assert len(file.read_text().splitlines()) == 2
 
 
+def test_mentors_are_told_apart_by_whose_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(Taught, 'try_mentor', lambda self, _: f'of {self.name}')
+    file = tmp_path / 'lines.jsonl'
+    for of in ('a.py', 'b.py', 'a.py'):
+        sweep('mmpretrain', 'mentor', ['x.py'], file, Taught(None, of))
+    assert [(each.of, each.why) for each in read(file)] == [
+        ('a.py', 'of a.py'),
+        ('b.py', 'of b.py'),
+    ]
+
+
+def test_a_line_that_was_cut_off_is_tried_again_and_another_fault_is_named(tmp_path):
+    line = json.dumps(vars(Found('a.py', 'student', 'fits', '')))
+    file = tmp_path / 'lines.jsonl'
+    file.write_text(f'{line}\n{line[:20]}')
+    assert [each.config for each in read(file)] == ['a.py']
+    assert file.read_text() == f'{line}\n'  # so that the next is not written behind half a line
+    file.write_text(f'{line[:20]}\n{line}\n')
+    with pytest.raises(ValueError, match='lines.jsonl is no file of a sweep: '):
+        read(file)
+
+
 def test_the_tables():
     found = [
         Found('x_keypoint/b/one.py', 'mentor', 'adapted', 'input to 4x4; mean and std'),

@@ -67,7 +67,7 @@ def test_download_takes_names_and_configs(monkeypatch, tmp_path, capsys):
     )
     assert tool.main(['download', str(config), HRNET]) == 0
     (first, second, third) = fetched
-    assert first == ('https://x/a.pth', 'mentors.py download') and second == third
+    assert first == ('https://x/a.pth', 'mentors download') and second == third
     assert second[0].startswith('https://') and '0e67c616' in second[0]
     assert capsys.readouterr().out.splitlines()[1].split() == [first[0], str(tmp_path / 'a.pth')]
 

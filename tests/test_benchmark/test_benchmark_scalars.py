@@ -22,7 +22,7 @@ RESUMED = "resume = True\nload_from = 'w/epoch_1.pth'\n"
 def test_what_lies_there_from_before_a_run_began_anew_is_not_the_runs(tmp_path):
     start(tmp_path, '1', "load_from = 'old.pth'\n", TRAINED, dict(AP=0.9, step=3))
     start(tmp_path, '2', "load_from = 'zoo.pth'\n", TRAINED, EVALUATED)
-    start(tmp_path, '3', RESUMED, TRAINED, dict(AP=0.6, step=2))
+    start(tmp_path, '3', RESUMED + 'class A: pass\n', TRAINED, dict(AP=0.6, step=2))
     start(tmp_path, '4', 'x = 1\n', dict(AP=0.7))  # a test writes its config as well
     start(tmp_path, 'evaluated', None, dict(AP=0.8, step=4))
     assert [path.name for path in starts(tmp_path)] == ['2', '3', '4', 'evaluated']

@@ -153,8 +153,9 @@ def test_a_work_dir_that_lacks_something_is_told(work_dir, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'holds no config \(\*.py\)'):
         read_source(tmp_path / 'empty')
     folder = work_dir()
-    with pytest.raises(FileNotFoundError, match="checkpoint='none.pth' does not exist"):
+    with pytest.raises(FileNotFoundError, match="checkpoint='none.pth' does not exist, nor in "):
         read_source(folder, 'none.pth')
+    assert read_source(folder, 'epoch_2.pth').checkpoint == folder / 'epoch_2.pth'
     (folder / 'last_checkpoint').unlink()
     with pytest.raises(FileNotFoundError, match='holds no checkpoint: give --checkpoint FILE'):
         read_source(folder)

@@ -33,7 +33,7 @@ def test_an_unknown_name_suggests_the_nearest():
         ValueError, match=f"mentor 'm': zoo='td-hm_hrnet-w48'.*did you mean.*{HRNET}"
     ):
         look_up('td-hm_hrnet-w48', "mentor 'm'")
-    with pytest.raises(ValueError, match='see tools/mentors.py search'):
+    with pytest.raises(ValueError, match='see classroomkd_mm mentors search'):
         look_up('qqqqqqqq', 'm')
 
 

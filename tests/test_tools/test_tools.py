@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import re
 import runpy
 import socket
 import subprocess
@@ -150,6 +151,29 @@ def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_conf
         merged(cfg, '--auto-scale-lr')
     cfg.auto_scale_lr = dict(base_batch_size=64)
     assert merged(cfg, '--auto-scale-lr').auto_scale_lr.enable
+
+
+@pytest.mark.parametrize(
+    'name, told',
+    [
+        ('modle.mentoring.alpha', "there is no 'modle', did you mean 'model'?"),
+        ('trian_cfg.max_epochs', "there is no 'trian_cfg', did you mean 'train_cfg'?"),
+        ('optim_wrapper.optimiser.lr', "there is no 'optimiser', did you mean 'optimizer'?"),
+        ('anything', "there is no 'anything', c.py has no such setting"),
+    ],
+)
+def test_a_misspelt_option_is_refused_that_would_change_nothing(demo_config, merged, name, told):
+    with pytest.raises(ValueError, match=re.escape(f'--cfg-options: {name!r}: {told}')):
+        merged(demo_config('classroom'), '--cfg-options', f'{name}=9')
+    with pytest.raises(ValueError, match=re.escape(told)):
+        args = test_command.parse_args(['c.py', 'x.pth', '--cfg-options', f'{name}=9'])
+        test_command.merge_args(demo_config('classroom'), args)
+
+
+def test_what_a_config_may_have_can_be_new(demo_config, merged):
+    flags = ['model.mentors.0.fuse=True', 'env_cfg.mp_cfg.new=1', 'runner_type=X', 'load_from=a']
+    cfg = merged(demo_config('classroom'), '--cfg-options', *flags)
+    assert cfg.model.mentors[0].fuse and cfg.load_from == 'a' and cfg.runner_type == 'X'
 
 
 def hooks(cfg):
