@@ -18,7 +18,7 @@ RUNNER = frozenset(
         *('compile', 'find_unused_parameters', 'custom_imports', 'runner_type', 'cudnn_benchmark'),
     }
 )
-MISSPELT, NEAR = 0.85, 0.6  # how alike names are of which one is taken for, or may be, the other
+MISSPELT, NEAR = 0.85, 0.75  # how alike names are of which one is taken for, or may be, the other
 
 
 def merge_options(cfg: Config, options: Mapping[str, Any] | None, flag: str, where: str) -> None:

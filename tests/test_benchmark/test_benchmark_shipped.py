@@ -174,9 +174,12 @@ def test_a_measured_steps_operations_are_those_of_the_network(tmp_path):
     backward = 2 * forward - weights[0][0] * 32**2
     assert step.flops == 2 * 64 * (forward + backward) == half.flops
     # A few of the preprocessor are called for each picture.
-    assert 50 < half.operations <= step.operations < half.operations + 10 and step.memory > 1e6
+    assert 50 < half.operations <= step.operations < half.operations + 10
+    assert step.memory is half.memory is None  # of parts of a batch
+    few = Config(cfg.to_dict())
+    few.train_dataloader.batch_size = 4
+    assert measured(few, by, 'cpu').memory > 1e6
     assert Step(9, 9, 1e12, 1000, 'x').on(10) == 0.1 and Step(9, 9, 1, 1000, 'x').on(10) == 8e-3
-    assert half.memory is None
     alike = counted(cfg, by)  # of the config's own batch of 64, by steps of two and of four
     assert alike.flops == step.flops and alike.operations > step.operations
     assert alike.seconds is None and alike.memory is None
