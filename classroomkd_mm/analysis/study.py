@@ -110,8 +110,9 @@ def run_study(study: Study, seeds: int, split: str, root: Path) -> dict[str, lis
         try:
             results[name].append(measure(study.runs[name], seed, split, study.metric, folder))
         except RuntimeError as error:  # with the end of its log, which is long
-            first = str(error).splitlines()[0]
-            raise type(error)(f'{name}, seed {seed}: {first} {last_line(str(error))}') from error
+            first, *more = str(error).splitlines()
+            told = ' '.join([first, *([last_line(str(error))] if more else [])])
+            raise type(error)(f'{name}, seed {seed}: {told}') from error
         print(f'{study.metric} {results[name][-1]:.4f}', flush=True)
     return results
 

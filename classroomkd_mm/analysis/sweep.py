@@ -239,7 +239,10 @@ def sweep(
             else:
                 outcome, why = verdict(lambda: taught.try_mentor(path))
             with file.open('a') as lines:
-                lines.write(json.dumps(asdict(Found(name, role, outcome, why, of))) + '\n')
+                # After a line that was cut off, not behind it; other shards may be writing, too.
+                cut = lines.tell() and not file.read_bytes().endswith(b'\n')
+                told = json.dumps(asdict(Found(name, role, outcome, why, of)))
+                lines.write('\n' * bool(cut) + told + '\n')
 
 
 def _read(path: str) -> Config:
@@ -252,19 +255,20 @@ def _read(path: str) -> Config:
 def read(file: Path) -> list[Found]:
     """The lines of a sweep's file; none where it is not there yet.
 
-    The last may have been cut off by a kill: it is taken out, for the next is written after it.
+    One that a kill cut off is left out: its config is tried again.
 
     Raises:
-        ValueError: For another line that is none of a sweep's.
+        ValueError: For a line that is whole, and none of a sweep's.
     """
-    lines = file.read_text().splitlines(keepends=True) if file.is_file() else []
-    if lines and not lines[-1].endswith('\n'):
-        file.write_text(''.join(lines[:-1]))
-        lines.pop()
-    try:
-        return [Found(**json.loads(line)) for line in lines]
-    except (ValueError, TypeError) as error:
-        raise ValueError(f'{file} is no file of a sweep: {error}') from error
+    found = []
+    for line in file.read_text().splitlines() if file.is_file() else ():
+        try:
+            found.append(Found(**json.loads(line)))
+        except json.JSONDecodeError:
+            continue
+        except TypeError as error:
+            raise ValueError(f'{file} is no file of a sweep: {error}') from error
+    return found
 
 
 def family(name: str) -> str:

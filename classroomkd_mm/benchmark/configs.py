@@ -60,7 +60,8 @@ def changed_config(run: Run, seed: int | None = None) -> Config:
     for part, settings in run.lesson.items():
         cfg.model[part] = copy.deepcopy(dict(settings))
     seeds = {} if seed is None else {'randomness.seed': seed}
-    if seeds and ('randomness.seed' in run.options or 'randomness' in run.options):
+    given: Any = run.options.get('randomness') or {}
+    if seeds and ('randomness.seed' in run.options or 'seed' in given):
         raise ValueError('options: randomness: a run has the seed of its table: seeds, or --seeds')
     whole = cfg.to_dict() if run.options else {}
     for name in run.options:

@@ -263,6 +263,9 @@ def test_a_failed_training_of_a_study_is_a_sentence(tmp_path, monkeypatch):
     told = r'^a, seed 0: training failed, see x\.log: no such file$'
     with pytest.raises(RuntimeError, match=told):
         study.run_study(its, 1, 'val', tmp_path)
+    with runs.only_process(tmp_path / 'a/seed_0'):
+        with pytest.raises(runs.Busy, match=r'^a, seed 0: \S*/seed_0: another process is at it$'):
+            study.run_study(its, 1, 'val', tmp_path)
 
 
 def test_sigterm_ends_a_study_and_what_it_has_started(tmp_path, monkeypatch):

@@ -613,6 +613,9 @@ def test_the_seed_is_no_option(toy, capsys):
             capsys.readouterr().out
         )
 
+    deterministic = {'randomness': dict(deterministic=True)}
+    assert main(['run', toy.file(options=deterministic), '--work-dir', 'w', '--dry']) == 0
+
 
 def test_a_config_that_is_no_python_is_named(toy, capsys):
     toy.config('big.py', 'x = (\n')

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from mmengine.config import Config
 from mmengine.config import utils as engine
@@ -15,7 +16,7 @@ from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.jobs import Place, benchmark_jobs
 from classroomkd_mm.benchmark.spec import read_benchmark
 from classroomkd_mm.benchmark.standin import StandIn, stand_in
-from classroomkd_mm.benchmark.steps import Step, Steps, counted, iterations, measured
+from classroomkd_mm.benchmark.steps import Step, Steps, _precision, counted, iterations, measured
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'configs/benchmark').glob('*.yml'))
@@ -188,7 +189,8 @@ def test_a_measured_steps_operations_are_those_of_the_network(tmp_path):
     mixed = Config(
         dict(cfg.to_dict(), optim_wrapper=dict(cfg.optim_wrapper, type='AmpOptimWrapper'))
     )
-    assert kept.find(mixed) is None
+    assert kept.find(mixed) is None and _precision(mixed, 'cpu').fast_dtype == torch.bfloat16
+    assert measured(mixed, by, 'cpu', 2).flops == step.flops
     assert Steps(tmp_path / 'steps.json', 'cpu').find(cfg) == step
     assert Steps(tmp_path / 'steps.json', 'cuda').find(cfg) is None
     assert iterations(cfg, 50000) == 240 * 782 and iterations(cfg, 50000, 8) == 240 * 98
