@@ -22,6 +22,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from oldest import skip_on_the_oldest
+from quick import ended_workers, reading_once
 
 import classroomkd_mm  # noqa: F401
 from classroomkd_mm.datasets import make_synthetic_people
@@ -30,6 +31,7 @@ from classroomkd_mm.mentors import MentorSettings
 torch.set_num_threads(1)
 torch.backends.cudnn.deterministic = True  # on a GPU the same bits twice, as on a CPU
 CONFIGS = Path(__file__).parents[1] / 'configs'
+Config.fromfile = staticmethod(reading_once(Config.fromfile))
 
 # For faults that are made on purpose (make test-mutation): each time the same examples, and none
 # made smaller once it fails.
@@ -79,6 +81,11 @@ def own_logs():
 def no_collection(monkeypatch):
     """MMEngine collects the garbage of the whole process for each data set that it builds."""
     monkeypatch.setattr('mmengine.dataset.base_dataset.gc', SimpleNamespace(collect=lambda: 0))
+
+
+@pytest.fixture(autouse=True)
+def no_lasting_workers(monkeypatch):
+    yield from ended_workers(monkeypatch)
 
 
 @pytest.fixture(scope='session')

@@ -28,7 +28,7 @@ from ..shipped import config_file
 from .checks import faults, unready
 from .closed import known
 from .collect import collect, work_dirs
-from .jobs import BROKEN, DONE, STATES, Job, Outcome, Place, benchmark_jobs, chosen
+from .jobs import BROKEN, DONE, STATES, Job, Outcome, Place, benchmark_jobs, chosen, needless
 from .local import progress, run_local, slots_for
 from .results import gather, other_settings, untrue
 from .runs import terminable
@@ -91,9 +91,18 @@ def some(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) ->
     return chosen(jobs, args.rows, args.columns, args.seeds)
 
 
+def needed(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """The jobs without mentors whose students are all there; those are told."""
+    gone = needless(jobs)
+    for name in gone:
+        path = jobs[name].weights
+        print(f'{name}: {path} is missing, and all that need it are done: it is not trained again')
+    return {name: job for name, job in jobs.items() if name not in gone}
+
+
 def plan(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -> int:
     """Print what would run."""
-    jobs = some(bench, jobs, args)
+    jobs = needed(some(bench, jobs, args))
     steps = Steps(STEPS, args.device)
     if args.measure:
         _measure(jobs, steps, args)
@@ -176,6 +185,7 @@ def run(bench: Benchmark, jobs: Mapping[str, Job], args: argparse.Namespace) -> 
     """Run what is missing."""
     jobs = some(bench, jobs, args)
     found = faults(bench, jobs)
+    jobs = needed(jobs)
     if args.dry or found:
         states = {name: _state(job) for name, job in jobs.items()}
         told_ = [f'{name}: {state}' for name, state in states.items()]

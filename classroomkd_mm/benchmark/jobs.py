@@ -426,3 +426,13 @@ def chosen(
         if name in wanted:
             wanted.update(jobs[name].needs)
     return {name: job for name, job in jobs.items() if name in wanted}
+
+
+def needless(jobs: Mapping[str, Job]) -> list[str]:
+    """Those whose checkpoint is not there, and that only jobs wait for that are done."""
+    left = {name: job for name, job in jobs.items() if job.state() != DONE}
+    for name in reversed(list(left)):  # who waits for it comes after it
+        waiting = [each for each, job in jobs.items() if name in job.needs]
+        if waiting and not any(each in left for each in waiting):
+            del left[name]
+    return [name for name, job in jobs.items() if job.state() != DONE and name not in left]

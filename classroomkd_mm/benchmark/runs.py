@@ -178,9 +178,12 @@ def refuse_other(cfg: Config, config: Path, folder: Path) -> None:
 
 
 def weights_of(cfg: Config) -> list[str]:
-    """The checkpoint files that a config names, of its mentors or to begin with."""
-    named = strings([cfg.model.to_dict(), cfg.get('load_from')])
-    return sorted({path for path in named if path.endswith('.pth') and Path(path).is_file()})
+    """The checkpoint files that a config names, of its mentors or to begin with.
+
+    Whatever they are called: of the files that a model names only configs are none.
+    """
+    named = set(strings([cfg.model.to_dict(), cfg.get('load_from')]))
+    return sorted(path for path in named if os.path.isfile(path) and not path.endswith('.py'))
 
 
 def _evaluate(cfg: Config, folder: Path, checkpoint: Path, metric: str, how: How) -> None:

@@ -60,6 +60,24 @@ def test_all_is_run_in_order_once_and_the_same_command_has_nothing_to_do(toy, ca
     assert not list(toy.root.glob('**/*.pth')) and Path('work_dirs/big/epoch_2.pth').is_file()
 
 
+@pytest.mark.parametrize('more', [[], ['--rows', 'kd'], ['--seeds', '1'], ['--dry']])
+def test_a_mentor_that_was_removed_is_trained_only_for_students_that_are_not_there(
+    toy, capsys, more
+):
+    assert main(['run', toy.file(), '--work-dir', 'w']) == 0
+    trained = toy.trained()
+    shutil.rmtree('work_dirs/big')
+    for what in ('plan', 'run') if more != ['--dry'] else ('run',):
+        assert main([what, toy.file(), '--work-dir', 'w', *more]) == 0
+        told = 'mentor big: work_dirs/big/epoch_2.pth is missing, and all that need it are done'
+        assert told in capsys.readouterr().out
+    assert toy.trained() == trained
+    shutil.rmtree('w/kd/small/seed_1')
+    assert main(['run', toy.file(), '--work-dir', 'w', *more]) == 0
+    assert 'is missing' not in capsys.readouterr().out
+    assert toy.trained()[5:] == (['work_dirs/big', 'kd/small/seed_1'] if more != ['--dry'] else [])
+
+
 def test_checkpoints_stay_where_that_is_asked_for(toy):
     assert main(['run', toy.file(keep_checkpoints=True), '--work-dir', 'w', '--rows', 'alone']) == 0
     assert len(list(toy.root.glob('**/*.pth'))) == 2
@@ -561,6 +579,24 @@ def test_students_of_weights_that_have_changed_since_are_told_and_not_kept(toy, 
         shutil.rmtree(toy.root / f'kd/small/seed_{seed}')
     assert main(run) == 0 and toy.trained().count('kd/small/seed_0') == 2
     assert toy.trained().count('alone/small/seed_0') == 1  # it has no mentor
+
+
+@pytest.mark.parametrize('path', ['old/net.pt', 'net.safetensors', 'weights'])
+def test_weights_of_any_name_are_looked_at(toy, capsys, path):
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text('as they were')
+    name = toy.file(
+        mentors=dict(old=dict(config='small.py', checkpoint=path)),
+        rows=dict(
+            alone=dict(options={'model.told': 999 * 'a'}), kd=kd_row() | dict(mentors=['old'])
+        ),
+    )
+    assert main(['run', name, '--work-dir', 'w']) == 0
+    Path(path).write_text('of another training')
+    capsys.readouterr()
+    main(['plan', name, '--work-dir', 'w'])
+    told = f'w/kd/small/seed_0 was trained with another {path} than there is now'
+    assert told in capsys.readouterr().out
 
 
 def test_a_figure_that_was_lost_is_taken_from_the_log_again(toy):
