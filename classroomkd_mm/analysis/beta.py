@@ -19,10 +19,10 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch import Tensor
 
+from ..arguments import positive
 from ..functional import kl_distill
 from ..mentors import MentorSettings
 from ..shipped import config_file
-from .check import positive
 
 BETAS, TAUS = (1, 3, 10, 30, 100), (1.0, 2.0, 4.0)
 

@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope
 
+from ..arguments import positive
 from ..distiller import ClassroomDistiller
 from ..members import read_mentor
 from ..mentors.configs import located
@@ -278,17 +279,6 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--task', default='', help="e.g. 'Body 2D Keypoint'")
     parser.add_argument('--dataset', default='', help='e.g. COCO, ImageNet-1k')
     parser.add_argument('--metric', help='only with this published metric, best first, e.g. AP')
-
-
-def positive(argument: str) -> int:
-    """A positive number of the command line.
-
-    Raises:
-        argparse.ArgumentTypeError: Where it is another.
-    """
-    if int(argument) < 1:
-        raise argparse.ArgumentTypeError(f'{argument} is not a positive number')
-    return int(argument)
 
 
 def _rows(args: argparse.Namespace) -> Rows:

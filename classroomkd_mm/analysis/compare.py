@@ -24,6 +24,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
+from ..arguments import positive
 from ..distiller import ClassroomDistiller
 from ..members import AnyMentor
 from ..mentors import MentorSettings
@@ -260,7 +261,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('config', help='classroom config')
-    parser.add_argument('--people', type=int, default=32, help='how many (default 32)')
+    parser.add_argument('--people', type=positive, default=32, help='how many (default 32)')
     return parser
 
 

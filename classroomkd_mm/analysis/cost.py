@@ -26,6 +26,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 
+from ..arguments import positive
 from ..datasets import FixedViews, find_fixed_views
 from ..distiller import ClassroomDistiller
 from ..members import AnyMentor
@@ -33,7 +34,7 @@ from ..mentors.cheap import CHEAP, DTYPES
 from ..parts import DistillLoss
 from ..runs import read_classroom
 from ..structures import Lesson, Reading
-from .check import Dataset, build_classroom, first_samples, positive, training_set
+from .check import Dataset, build_classroom, first_samples, training_set
 
 EXAMPLE = """examples:
   python -m classroomkd_mm cost configs/demo/classroom.py

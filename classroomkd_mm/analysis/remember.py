@@ -23,6 +23,7 @@ from mmengine.runner import set_random_seed
 from rich.progress import Progress, TextColumn
 from torch.utils.data import DataLoader, Subset
 
+from ..arguments import fraction, not_negative, positive
 from ..datasets import FixedViews, find_fixed_views, view_numbers
 from ..distiller import ClassroomDistiller
 from ..mentors.memory import Codec, RememberedMentor, plan, size
@@ -31,7 +32,7 @@ from ..progress import progress_bar
 from ..runs import read_classroom
 from ..runs.options import merge_options
 from ..structures import Answer
-from .check import build_classroom, positive, training_set
+from .check import build_classroom, training_set
 from .fidelity import Batch, Fidelity, add_batch, fidelity_table
 from .tables import Rows, text
 
@@ -213,7 +214,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        '--check', type=_share, metavar='SHARE', help='ask this share of what is there again'
+        '--check', type=fraction, metavar='SHARE', help='ask this share of what is there again'
     )
     what.add_argument(
         '--keeps', type=positive, nargs='+', metavar='K', help='what some keep= would lose'
@@ -221,7 +222,9 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument('--info', action='store_true', help='what is there')
     what.add_argument('--prune', action='store_true', help='remove what the config does not use')
     parser.add_argument('--batch-size', type=positive, default=32)
-    parser.add_argument('--workers', type=int, default=2, help='that load pictures (default 2)')
+    parser.add_argument(
+        '--workers', type=not_negative, default=2, help='that load pictures (default 2)'
+    )
     parser.add_argument('--device', default=_device(), help='(default %(default)s)')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', default={}
@@ -253,12 +256,6 @@ def _part(argument: str) -> tuple[int, int]:
     if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
         raise argparse.ArgumentTypeError(f'{argument} is not I/N with I below N')
     return int(part), int(parts)
-
-
-def _share(argument: str) -> float:
-    if not 0 < float(argument) <= 1:
-        raise argparse.ArgumentTypeError(f'{argument} is not above 0 and at most 1')
-    return float(argument)
 
 
 def _numbers(args: argparse.Namespace, fixed: FixedViews) -> list[int]:
@@ -310,7 +307,8 @@ def run(cfg: Config, args: argparse.Namespace) -> None:
     looks = args.check or args.info or args.prune
     folder = cfg.model.memory.dir if cfg.model.get('memory') else None
     if looks and folder and not Path(folder).expanduser().is_dir():
-        raise ValueError(f'memory.dir={folder!r} is not there: nothing has been remembered')
+        at = Path(folder).expanduser().absolute()
+        raise ValueError(f'memory.dir={folder!r} is not there: nothing has been remembered in {at}')
     model, fixed = remembering(cfg, args.device, asks=not (looks or args.keeps))
     if args.prune:
         print('\n'.join(f'removed {each}' for each in prune(model, fixed)) or 'nothing to remove')

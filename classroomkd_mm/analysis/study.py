@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Optional
 
+from ..arguments import positive
 from ..benchmark.configs import run_config
 from ..benchmark.runs import complete, last_line, terminable
 from ..benchmark.scalars import last_evaluation
@@ -96,11 +97,9 @@ def run_study(study: Study, seeds: int, split: str, root: Path) -> dict[str, lis
         root: Folder of the runs' work dirs, ``RUN/seed_N``.
 
     Raises:
-        ValueError: See :func:`run_config` and :func:`measure`, or without a seed.
+        ValueError: See :func:`run_config` and :func:`measure`.
         RuntimeError: Where a training fails.
     """
-    if seeds < 1:
-        raise ValueError(f'--seeds must be at least 1; got {seeds}')
     results: dict[str, list[float]] = {name: [] for name in study.runs}
     # Seed by seed: an unfinished study compares all methods on the same seeds.
     jobs = [(seed, name) for seed in range(seeds) for name in study.runs]
@@ -147,7 +146,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument('study', help='study file, e.g. configs/study/synthetic_pose.py')
-    parser.add_argument('--seeds', type=int, default=5, help='seeds 0..N-1 (default 5)')
+    parser.add_argument('--seeds', type=positive, default=5, help='seeds 0..N-1 (default 5)')
     parser.add_argument(
         '--split', choices=['val', 'test'], default='test', help='choose settings on val only'
     )

@@ -343,7 +343,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _shard(argument: str) -> tuple[int, int]:
     index, _, count = argument.partition('/')
-    if not 1 <= int(index) <= int(count):
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
         raise argparse.ArgumentTypeError(f'{argument} is not I/N with 1 <= I <= N')
     return int(index), int(count)
 

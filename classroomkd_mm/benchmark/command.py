@@ -14,7 +14,6 @@ import argparse
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from ..analysis.check import positive
 from ..analysis.tables import text
+from ..arguments import above_zero, positive
 from ..shipped import config_file
 from .checks import faults, unready
 from .closed import known
@@ -51,15 +50,17 @@ FORMS: dict[str, Callable[..., str]] = dict(md=document, csv=as_csv, tex=as_late
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """What the command line asks for; 0, or 1 where something failed."""
+    """What the command line asks for; 0, or 1 where a run failed.
+
+    Raises:
+        ValueError: For a file, a choice or a run that is not as it must be.
+        FileNotFoundError: Where the file, or a config, is missing.
+    """
     args = parse_args(argv)
     try:
         bench = read_benchmark(config_file(args.benchmark))
         jobs = benchmark_jobs(bench, place_of(bench, args))
         return int(args.what(bench, jobs, args))
-    except (ValueError, FileNotFoundError) as error:
-        print(f'error: {error}')
-        return 1
     except KeyboardInterrupt:
         print('interrupted: the same command goes on')
         return INTERRUPTED
@@ -366,15 +367,9 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default=device, help='(default %(default)s)')
     parser.add_argument(
         '--tflops',
-        type=_above_zero,
+        type=above_zero,
         help='hours on a GPU that keeps up so many TFLOP/s, by operations',
     )
-
-
-def _above_zero(argument: str) -> float:
-    if not 0 < float(argument) < math.inf:
-        raise argparse.ArgumentTypeError(f'{argument} is not above 0')
-    return float(argument)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

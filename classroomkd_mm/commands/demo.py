@@ -18,6 +18,7 @@ from typing import Optional
 from ..analysis.tables import text
 from ..datasets import make_synthetic_people
 from ..report.page import missing_libraries
+from ..runs import last_checkpoint
 from ..shipped import PACKAGE
 from .errors import INTERRUPTED
 
@@ -54,11 +55,11 @@ def train_and_test(name: str) -> dict:
     result = folder / 'demo.json'
     if not result.is_file():
         config = f'{PACKAGE}::demo/{name}.py'
-        resumed, started = (folder / 'last_checkpoint').is_file(), time.time()
+        resumed, started = last_checkpoint(folder) is not None, time.time()
         call('train', config, '--work-dir', str(folder), '--resume')
         seconds = None if resumed else time.time() - started  # of the last start only
-        checkpoint = (folder / 'last_checkpoint').read_text().strip()
-        call('test', config, checkpoint, '--work-dir', str(folder), '--out', str(folder / 'm.json'))
+        last, out = str(last_checkpoint(folder)), str(folder / 'm.json')
+        call('test', config, last, '--work-dir', str(folder), '--out', out)
         metrics = json.loads((folder / 'm.json').read_text())
         result.write_text(json.dumps(dict(metrics, seconds=seconds)))
     return json.loads(result.read_text())

@@ -15,7 +15,7 @@ from ..loading import only_whole
 from ..runs import loading_safely, ranks, student_config
 from ..runs.options import merge_options
 from ..shipped import config_file
-from .flags import add_common, apply_pictures
+from .flags import add_common, apply_pictures, check_file
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -88,6 +88,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = merge_args(Config.fromfile(config_file(args.config)), args)
+    check_file(args.checkpoint, 'checkpoint')
     with ranks(cfg), loading_safely():
         metrics = evaluate(cfg, args)
         if args.out:

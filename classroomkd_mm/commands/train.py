@@ -16,6 +16,7 @@ from ..runs import (
     alone_in,
     explained,
     loading_safely,
+    own_file,
     ranks,
     with_classroom_hook,
     with_mentor_folder,
@@ -23,7 +24,7 @@ from ..runs import (
 )
 from ..runs.options import merge_options
 from ..shipped import config_file
-from .flags import add_common, apply_pictures
+from .flags import add_common, apply_pictures, check_file
 
 EXAMPLES = """examples:
   python -m classroomkd_mm train classroomkd_mm::demo/classroom.py    # one that is shipped
@@ -100,8 +101,8 @@ def _of_moved(folder: Path) -> Optional[str]:
     ``last_checkpoint`` names it by the path that it had.
     """
     named = Path(find_latest_checkpoint(str(folder)))
-    own = folder / named.name
-    moved = own.is_file() and not (named.is_file() and named.samefile(own))
+    own = own_file(folder, named)
+    moved = own != named and not (named.is_file() and named.samefile(own))
     return str(own) if moved else None
 
 
@@ -124,21 +125,31 @@ def _scale_lr(cfg: Config) -> None:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Train."""
+    """Train.
+
+    Raises:
+        FileNotFoundError: For a checkpoint that is not there.
+        ValueError: For settings that do not fit together.
+    """
     args = parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = merge_args(Config.fromfile(config_file(args.config)), args)
-    anew = args.resume == 'auto' and not cfg.get('resume') and _has_runs(cfg.work_dir)
+    check_file(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
+    anew = args.resume == 'auto' and not cfg.get('resume')
     with ranks(cfg), alone_in(cfg), explained(cfg), loading_safely():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
         if anew:
-            runner.logger.warning(
-                f'--resume: the earlier runs in {cfg.work_dir} left no checkpoint to resume from, '
-                'this one begins anew; default_hooks.checkpoint.interval says how often one is kept'
-            )
+            _say_anew(runner, cfg.work_dir)
         train(runner)
 
 
-def _has_runs(work_dir: str) -> bool:
-    """Whether there are logs of a run."""
-    return any(Path(work_dir).glob('*/*.log'))
+def _say_anew(runner: Runner, work_dir: str) -> None:
+    """Say that there is nothing to resume; loudly where earlier runs left nothing."""
+    if len(list(Path(work_dir).glob('*/*.log'))) > 1:  # this run has one
+        runner.logger.warning(
+            f'--resume: the earlier runs in {work_dir} left no checkpoint to resume from, '
+            'this one begins anew; default_hooks.checkpoint.interval says how often one is kept'
+        )
+    else:
+        folder = Path(work_dir).absolute()
+        runner.logger.info(f'--resume: there is no checkpoint in {folder}: the run begins')

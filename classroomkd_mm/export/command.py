@@ -11,7 +11,7 @@ cost.md                      size and latency of the student and its mentors
 metafile.yml, model-index.yml   the student's entry in OpenMMLab's form
 predictions.png              drawn by the ONNX file and export.json alone
 
-Files that are there are written anew.
+Those that an earlier export has written there are removed first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
-from ..analysis.check import positive
 from ..analysis.tables import markdown, text
+from ..arguments import positive
 from ..compat import PROVIDED
 from . import cost, graph, picture, stock
 from .facts import Facts, arrival, dataset_of, facts_of
@@ -44,6 +44,10 @@ EXAMPLES = """examples:
   python -m classroomkd_mm export WORK_DIR --checkpoint epoch_7.pth --out deployed"""
 EXTRA = 'pip install onnx onnxscript onnxruntime openvino'
 ONNX, OPENVINO = 'ONNX Runtime', 'OpenVINO'
+OF_ONE = (  # set of weights, as student.pth is, which is always written
+    'end2end.onnx', 'end2end.xml', 'end2end.bin', 'export.json', 'cost.md', 'metafile.yml',
+    'model-index.yml', 'predictions.png',
+)  # fmt: skip
 SHOWN = 6  # pictures on the sheet
 PACKAGE = __name__.split('.')[0]
 
@@ -62,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', help='the weights (default the best that is kept, or last)')
     parser.add_argument('--out', type=Path, help='default WORK_DIR/export')
     parser.add_argument(
-        '--input-size', type=positive, nargs=2, metavar=('W', 'H'), help="where no config says it"
+        '--input-size', type=positive, nargs=2, metavar=('W', 'H'), help='where no config says it'
     )
     parser.add_argument(
         '--pictures', nargs='+', default=[], help='to draw into (default: of the test split)'
@@ -85,17 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         ValueError: Where a graph differs from the student, or the input's size is not known.
     """
     args = make_parser().parse_args(argv)
+    _refuse_pictures(args.pictures)
     source = read_source(args.work_dir, args.checkpoint, args.trusted)
-    out = args.out or args.work_dir / 'export'
-    out.mkdir(parents=True, exist_ok=True)
+    out = emptied(args.out or args.work_dir / 'export')
     student = source.student()
     facts = facts_of(source.cfg, student, tuple(args.input_size) if args.input_size else None)
     if 'classes' in facts:
         facts['classes'] = facts['classes'] or list(source.classes)
     facts['checkpoint'] = source.checkpoint.name
+    whole = graph.Graph(student, facts['gives'] == 'scores').eval()
+    graph.refuse_broken(graph.torch_runs(whole), facts, source.checkpoint)
     facts['stock'] = write_stock(source, student, facts, out)
     print(f'stock files: {facts["stock"]}')
-    whole = graph.Graph(student, facts['gives'] == 'scores').eval()
     runs = write_graphs(whole, facts, out, args.onnx or args.openvino, args.openvino)
     (out / 'export.json').write_text(json.dumps(facts, indent=2) + '\n')
     _write_cost(source, student, runs, facts, args.rounds, out)
@@ -104,6 +109,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(draw(source, facts, args.pictures, out))
     print(f'written: {out}')
     return 0
+
+
+def emptied(out: Path) -> Path:
+    """The folder to write into, without what an earlier export has written there.
+
+    Raises:
+        ValueError: Where it is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'--out {out} is a file: name a folder')
+    out.mkdir(parents=True, exist_ok=True)
+    for name in OF_ONE:
+        (out / name).unlink(missing_ok=True)
+    return out
 
 
 def write_stock(source: Source, student: torch.nn.Module, facts: Facts, out: Path) -> str:
@@ -130,7 +149,7 @@ def write_stock(source: Source, student: torch.nn.Module, facts: Facts, out: Pat
         with np.load(outputs) as found:
             theirs = [found[key] for key in found.files]
         ours = graph.torch_runs(graph.Graph(student, False))(np.load(inputs))
-    worst = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(ours, theirs))
+    worst = max(map(graph.apart, ours, theirs))
     if worst > graph.TOLERANCE:
         raise ValueError(f'student.py and student.pth predict something else: {worst:.1e}')
     return f'load and predict the same in a process without {PACKAGE} (difference {worst:.0e})'
@@ -214,14 +233,16 @@ def draw(source: Source, facts: Facts, files: Sequence[str], out: Path) -> str:
     return 'predictions.png is drawn by end2end.onnx and export.json alone'
 
 
+def _refuse_pictures(files: Sequence[str]) -> None:
+    for file in files:
+        if not cv2.haveImageReader(file):
+            raise ValueError(f'--pictures {file}: there is no such picture')
+
+
 def _read(files: Sequence[str], facts: Facts) -> list[np.ndarray]:
     """Pictures from files, resized to the graph's input."""
     _, height, width = facts['input']['shape'][1:]
-    read = [cv2.imread(file) for file in files]
-    for file, found in zip(files, read):
-        if found is None:
-            raise ValueError(f'--pictures {file}: there is no such picture')
-    return [cv2.resize(each, (width, height)) for each in read]
+    return [cv2.resize(cv2.imread(file), (width, height)) for file in files]
 
 
 def _of_test_split(cfg: Config) -> list[np.ndarray]:

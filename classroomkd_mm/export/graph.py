@@ -135,6 +135,29 @@ def openvino_runs(path: Path) -> Runs:
     return lambda inputs: [model([inputs])[i] for i in outputs]
 
 
+def refuse_broken(want: Runs, facts: Facts, checkpoint: Path) -> None:
+    """Refuse a student that says nothing: no graph can be compared with it.
+
+    Raises:
+        ValueError: Where an output is not finite, as of a training that diverged.
+    """
+    for name, output in zip(facts['outputs'], want(pictures(facts, 2))):
+        if not np.isfinite(output).all():
+            raise ValueError(
+                f"checkpoint={str(checkpoint)!r}: the student's {name} are not finite: did the "
+                'training diverge? --checkpoint names another epoch'
+            )
+
+
+def apart(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference as a share of our largest value; of zeros the difference itself.
+
+    Infinite where theirs is not finite.
+    """
+    most = float(np.abs(ours - theirs).max()) / (float(np.abs(ours).max()) or 1.0)
+    return most if np.isfinite(most) else np.inf
+
+
 def difference(want: Runs, got: Runs, facts: Facts, what: str) -> float:
     """The largest difference of outputs, as a share of the largest value of each.
 
@@ -148,8 +171,8 @@ def difference(want: Runs, got: Runs, facts: Facts, what: str) -> float:
             if ours.shape != theirs.shape:
                 shapes = f'{theirs.shape}, of the student {ours.shape}'
                 raise ValueError(f'{what}: the shape of {name} is {shapes}')
-            worst = max(worst, float(np.abs(ours - theirs).max() / np.abs(ours).max()))
-    if not worst <= TOLERANCE:
+            worst = max(worst, apart(ours, theirs))
+    if worst > TOLERANCE:
         raise ValueError(f'{what} differs from the student by {worst:.1e} of the largest value')
     return worst
 

@@ -41,7 +41,7 @@ def metafile(source: Source, name: str, parameters: int, files: Mapping[str, str
     kind = str(dataset_of(cfg).get('type', 'unknown')).removesuffix('Dataset')
     data = DATA.get(kind, kind)
     result = dict(Task=TASKS.get(cfg.get('default_scope', 'mmpose')), Dataset=data)
-    metrics = last_metrics(source.folder)
+    metrics = metrics_at(source.folder, source.step)
     entry: dict[str, Any] = {
         'Name': name,
         'In Collection': COLLECTION['Name'],
@@ -53,7 +53,7 @@ def metafile(source: Source, name: str, parameters: int, files: Mapping[str, str
         },
         **files,
     }
-    if metrics:  # of a run that evaluated nothing, nothing is known
+    if metrics:  # of weights that nobody evaluated, nothing is known
         entry['Results'] = [dict(result, Metrics=metrics)]
     return yaml.safe_dump(dict(Collections=[COLLECTION], Models=[entry]), sort_keys=False)
 
@@ -67,11 +67,16 @@ def index(metafile_: str) -> str:
     return yaml.safe_dump(dict(Import=[metafile_]), sort_keys=False)
 
 
-def last_metrics(folder: Path) -> dict[str, float]:
-    """The metrics of a run's last evaluation, without their prefixes; none where it had none."""
-    last: dict[str, float] = {}
-    for record in records(folder):
+def metrics_at(folder: Path, step: int | None) -> dict[str, float]:
+    """The metrics of a run's evaluation at a step, without their prefixes; none where it had none.
+
+    Args:
+        folder: The work dir.
+        step: The epoch or iteration; None for one that is not known.
+    """
+    found: dict[str, float] = {}
+    for record in records(folder) if step is not None else ():
         # COCO's figures are -1 where there is nobody of that size.
         figures = {key.split('/')[-1]: v for key, v in evaluated(record).items() if v >= 0}
-        last = figures or last
-    return last
+        found = figures or found if record.get('step') == step else found
+    return found

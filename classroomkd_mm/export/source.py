@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,16 @@ from torch import Tensor, nn
 
 from ..mentors import MentorSettings
 from ..mentors.checkpoint import load_matching, read_checkpoint, read_state_dict
-from ..runs import STUDENT_FILE, is_classroom, student_config, with_mentor_folder
+from ..runs import (
+    STUDENT_FILE,
+    is_classroom,
+    last_checkpoint,
+    no_folder,
+    student_config,
+    with_mentor_folder,
+)
 
+STEP = re.compile(r'(?:epoch|iter)_(\d+)$')  # in a checkpoint's name, by MMEngine's hook
 ENTRY = ('name', 'zoo', 'config', 'folder')  # of a mentor's, what its network is made of
 
 
@@ -36,6 +45,14 @@ class Source:
     weights: Mapping[str, Tensor]
     mentors: Sequence[Mapping[str, Any]]
     classes: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> int | None:
+        """The epoch or iteration of the run that its weights are of; None of other weights."""
+        last, here = last_checkpoint(self.folder), self.checkpoint.resolve().parent
+        found = STEP.search(self.checkpoint.stem)
+        own = here == self.folder.resolve() or self.checkpoint == last
+        return int(found[1]) if found and own else None
 
     def student(self) -> nn.Module:
         """The student with its weights, for evaluation.
@@ -71,14 +88,11 @@ def read_source(folder: Path, checkpoint: str | None = None, trusted: bool = Fal
         ValueError: Where there are several configs and none is a classroom's.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f'{folder} is no work dir: there is no such folder')
+        raise FileNotFoundError(f'WORK_DIR {folder}: {no_folder(folder)}')
     run = _run_config(folder)
     own = folder / STUDENT_FILE
     cfg = student_config(Config.fromfile(own) if own.is_file() else run)
-    path = Path(checkpoint) if checkpoint else _checkpoint(folder)
-    if not path.is_file() and not (folder / path).is_file():
-        raise FileNotFoundError(f'checkpoint={str(path)!r} does not exist, nor in {folder}')
-    path = path if path.is_file() else folder / path
+    path = _given(folder, checkpoint) if checkpoint else _checkpoint(folder)
     mentors = (run.get('model') or {}).get('mentors') or ()
     weights = read_state_dict(path, 'checkpoint', trusted)
     return Source(folder, cfg, path, weights, mentors, _classes(path, trusted))
@@ -110,11 +124,19 @@ def _run_config(folder: Path) -> Config:
 
 def _checkpoint(folder: Path) -> Path:
     best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    last = folder / 'last_checkpoint'
     if best:
         return best[-1]
-    if not last.is_file():
+    last = last_checkpoint(folder)
+    if last is None:
         raise FileNotFoundError(f'{folder} holds no checkpoint: give --checkpoint FILE')
-    path = Path(last.read_text().strip())
-    # The work dir may have been moved since.
-    return path if path.is_file() else folder / path.name
+    if not last.is_file():
+        raise FileNotFoundError(f'{folder}: its last_checkpoint names {last}, which is not there')
+    return last
+
+
+def _given(folder: Path, checkpoint: str) -> Path:
+    """A checkpoint that was asked for: the work dir's of that name first."""
+    for path in (folder / checkpoint, Path(checkpoint)):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f'checkpoint={checkpoint!r} does not exist, nor in {folder}')

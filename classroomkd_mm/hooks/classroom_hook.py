@@ -43,6 +43,7 @@ from ..runs.views import (
     sampler_of,
     take_views,
 )
+from ..runs.whole_files import whole_file
 from ..runs.workers import reseed_workers
 
 FILE = 'classroom.jsonl'
@@ -304,6 +305,20 @@ class ClassroomHook(Closed, Hook):
         lines = path.read_text().splitlines(keepends=True)
         # A line without its end was cut off by the kill.
         whole = [line for line in lines if line.endswith('\n')]
-        kept = [line for line in whole if json.loads(line)['iter'] <= done]
-        path.write_text(''.join(kept))
-        return bool(kept) and json.loads(kept[-1])['iter'] == done
+        told = [_iteration(path, number, line) for number, line in enumerate(whole, 1)]
+        kept = [line for line, iteration in zip(whole, told) if iteration <= done]
+        if kept != lines:
+            with whole_file(path) as part:
+                part.write_text(''.join(kept))
+        return done in told
+
+
+def _iteration(path: Path, number: int, line: str) -> int:
+    """After how many iterations a line was told."""
+    try:
+        return int(json.loads(line)['iter'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}, line {number} is none of ClassroomHook: {line[:80]!r}: mend it, or move the '
+            'file away'
+        ) from error

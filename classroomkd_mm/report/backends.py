@@ -7,7 +7,9 @@ afterwards is added here, under ``classroom_report/``.
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ from .standing import standings
 
 SCOPE = 'classroom_report'
 FOLDER = 'report'  # in the work dir, where a viewer of the run finds it
+# Packages of MMEngine's backends, which they import with the first figure.
+NEEDS = dict(
+    TensorboardVisBackend='tensorboard', WandbVisBackend='wandb', MLflowVisBackend='mlflow',
+    ClearMLVisBackend='clearml', NeptuneVisBackend='neptune', DVCLiveVisBackend='dvclive',
+    AimVisBackend='aim',
+)  # fmt: skip
 SHORT = dict(tensorboard='TensorboardVisBackend', wandb='WandbVisBackend')
 
 
@@ -34,12 +42,15 @@ def backend_config(name: str, cfg: Mapping[str, Any] | None) -> dict[str, Any]:
         cfg: The run's config.
 
     Raises:
-        ValueError: For an unknown name.
+        ValueError: For an unknown name; for a backend whose package is missing.
     """
     kind = SHORT.get(name, name)
     if VISBACKENDS.get(kind) is None:
         known = ', '.join(sorted({*SHORT, *VISBACKENDS.module_dict} - {'LocalVisBackend'}))
         raise ValueError(f'--to {name}: there is no such backend; choose from {known}')
+    needs = NEEDS.get(kind, 'mmengine')
+    if needs not in sys.modules and find_spec(needs) is None:
+        raise ValueError(f'--to {name} needs {needs}, which is not installed: pip install {needs}')
     own = ((cfg or {}).get('visualizer') or {}).get('vis_backends') or []
     same = [each for each in own if str(each.get('type', '')).split('.')[-1] == kind]
     return {**copy.deepcopy(dict(same[0]) if same else {}), 'type': kind}

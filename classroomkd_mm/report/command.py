@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from ..analysis.check import TOLD, positive
+from ..analysis.check import TOLD
+from ..arguments import fraction, positive
 from ..progress import progress_bar
 from .backends import backend_config, hand_over
 from .classroom import Asked, How, ask
@@ -79,7 +80,7 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--right',
-        type=_score,
+        type=fraction,
         default=RIGHT,
         metavar='SCORE',
         help='from which score on a pose counts as right (%(default)s); a class is right if it is '
@@ -88,12 +89,6 @@ def _add_asking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='(%(default)s)'
     )
-
-
-def _score(argument: str) -> float:
-    if not 0 < float(argument) <= 1:
-        raise argparse.ArgumentTypeError(f'{argument} is not above 0 and at most 1')
-    return float(argument)
 
 
 def read_groups(work_dirs: Sequence[str]) -> list[Group]:
@@ -144,13 +139,21 @@ def _bar(words: str, total: int) -> Iterator[Callable[[int], None]]:
         progress.update(task, completed=total)  # of fewer samples, where there are not so many
 
 
+def _make_place(out: Path) -> None:
+    if out.is_dir():
+        raise ValueError(f'--out {out} is a folder: name a file, e.g. {out}/report.html')
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(f'--out {out}: {error.filename} is a file, no folder') from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the page."""
     args = make_parser().parse_args(argv)
     # What is wrong is told before anything is asked.
     check_libraries()
-    if args.out.is_dir():
-        raise ValueError(f'--out {args.out} is a folder: name a file, e.g. {args.out}/report.html')
+    _make_place(args.out)
     for name in args.to:
         backend_config(name, None)
     groups = read_groups(args.work_dirs)
@@ -159,7 +162,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_gallery:
         told, left_out = ask_all(groups, How(args.samples, args.right, args.device))
     data = data_of(told, left_out, args.metric, args.right)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(page(data, args.title or f'{groups[0].name}: who taught what'))
     for group, asked in [
         (each.group, each.asked) for each in told if args.to and each.group.taught

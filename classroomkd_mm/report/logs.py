@@ -12,6 +12,7 @@ from typing import Any
 
 from ..benchmark.dumped import figures_of, read_dumped
 from ..benchmark.scalars import SCALARS, TRAINING, evaluated, from_its_start, records
+from ..runs import last_checkpoint, no_folder
 
 LESSONS = 'classroom.jsonl'
 Points = dict[float, float]  # a value by its step
@@ -85,7 +86,7 @@ def read_work_dir(folder: str) -> WorkDir:
     """
     path = Path(folder)
     if not path.is_dir():
-        raise ValueError(f'WORK_DIR {folder}: there is no such folder')
+        raise ValueError(f'WORK_DIR {folder}: {no_folder(path)}')
     if not any(path.glob(SCALARS)) and not (path / LESSONS).is_file():
         raise ValueError(
             f'WORK_DIR {folder}: it has neither {LESSONS} nor {SCALARS}; give the work_dir of a run'
@@ -170,12 +171,9 @@ def _as_begun(cfg: Mapping[str, object], path: Path) -> Mapping[str, object]:
 
 def _checkpoint(path: Path) -> Path | None:
     """The file that MMEngine says is the last, wherever the work dir lies now; else the newest."""
-    said = path / 'last_checkpoint'
-    if said.is_file():
-        named = Path(said.read_text().strip())
-        for file in (path / named.name, named):
-            if file.is_file():
-                return file
+    last = last_checkpoint(path)
+    if last is not None and last.is_file():
+        return last
     files = [*path.glob('epoch_*.pth'), *path.glob('iter_*.pth')]
     return max(files, key=_number, default=None)
 

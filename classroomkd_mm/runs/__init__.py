@@ -14,7 +14,7 @@ from .short_lines import short_lines
 from .student_config import STUDENT_FILE, is_classroom, student_config, with_classroom_hook
 from .views import with_view_sampler
 from .whole_files import whole_checkpoints
-from .work_dir import alone_in
+from .work_dir import alone_in, last_checkpoint, no_folder, own_file
 
 __all__ = [
     'STUDENT_FILE',
@@ -26,9 +26,12 @@ __all__ = [
     'dropped_hooks',
     'explained',
     'is_classroom',
+    'last_checkpoint',
     'loading_safely',
+    'no_folder',
     'other_mentors',
     'other_settings',
+    'own_file',
     'ranks',
     'read_classroom',
     'same_random_state',

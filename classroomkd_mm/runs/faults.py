@@ -20,8 +20,8 @@ DIED = re.compile(r'DataLoader worker \(pid.*?(exited unexpectedly|killed by sig
 def explained(cfg: Config) -> Iterator[None]:
     """Say of errors within that name neither file nor setting what they are of.
 
-    Annotation files that are cut off, data sets without a sample, workers of a loader that died,
-    pretrained weights that cannot be downloaded.
+    Annotation files that are missing or cut off, data sets without a sample, workers of a loader
+    that died, pretrained weights that cannot be downloaded.
 
     Args:
         cfg: The run's config.
@@ -32,19 +32,34 @@ def explained(cfg: Config) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = _cut_off(error, cfg) or _empty(error) or _died(error) or _not_fetched(error, cfg)
+        told = (
+            _missing(error, cfg)
+            or _cut_off(error, cfg)
+            or _empty(error)
+            or _died(error)
+            or _not_fetched(error, cfg)
+        )
         if told is None:
             raise
         raise RuntimeError(told) from error
+
+
+def _missing(error: BaseException, cfg: Config) -> str | None:
+    """Which setting names a file that is not there."""
+    for where, paths in _files(cfg.to_dict()):
+        if str(paths[0]) in str(error) and not any(path.is_file() for path in paths):
+            return f'{where}: {paths[0]} is not there (looked for from {Path.cwd()})'
+    return None
 
 
 def _cut_off(error: BaseException, cfg: Config) -> str | None:
     """Which file's JSON breaks off."""
     if not any(isinstance(each, json.JSONDecodeError) for each in _causes(error)):
         return None
-    for where, path in _files(cfg.to_dict()):
+    named = [(where, path) for where, paths in _files(cfg.to_dict()) for path in paths]
+    for where, path in named:
         try:
-            json.loads(path.read_bytes())
+            json.loads(path.read_bytes() if path.is_file() else '0')
         except ValueError as wrong:
             return f'{where}={str(path)!r} is no whole JSON file (cut off while copied?): {wrong}'
     return None
@@ -57,14 +72,14 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _files(cfg: object, where: str = '', root: str = '') -> Iterator[tuple[str, Path]]:
-    """The annotation files that a config names, each with where it does."""
+def _files(cfg: object, where: str = '', root: str = '') -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """The annotation files that a config names, each as it may be meant, with where it does."""
     if isinstance(cfg, Mapping):
         root = cfg.get('data_root') or root
         for key, value in cfg.items():
             here = f'{where}.{key}' if where else str(key)
             if key == 'ann_file' and isinstance(value, str):
-                yield from ((here, p) for p in (Path(root, value), Path(value)) if p.is_file())
+                yield here, (Path(root, value), Path(value))
             yield from _files(value, here, root)
     elif isinstance(cfg, (list, tuple)):
         for i, each in enumerate(cfg):

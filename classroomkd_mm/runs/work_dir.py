@@ -10,10 +10,36 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from mmengine.config import Config
 
+from .whole_files import LAST
+
 LOCK = '.running'
 RANK = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 # So long the workers of a run that was killed may take to notice, and hold what they inherited.
 PATIENCE_S = 6.0
+
+
+def no_folder(path: Path) -> str:
+    """Why a path is no work dir, in words; empty for a folder."""
+    if path.is_file():
+        return f'is a file: give the work dir that it lies in, {path.parent}'
+    return '' if path.is_dir() else f'there is no such folder in {Path.cwd()}'
+
+
+def own_file(folder: Path, named: str | Path) -> Path:
+    """A work dir's file of that name; where it has none, the one that is named.
+
+    Paths in a work dir are those of the run, from which it may have been moved or copied since:
+    what they name may be another run's by now.
+    """
+    own = folder / Path(named).name
+    return own if own.is_file() else Path(named)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint that a work dir says is its last; None where it says none."""
+    said = folder / LAST
+    named = said.read_text().strip() if said.is_file() else ''
+    return own_file(folder, named) if named else None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 metric = 'coco/AP'
 reference = 'classroom_fresh'
-_people = Config.fromfile('configs/demo/alone.py').train_dataloader.dataset.to_dict()
+_people = Config.fromfile('{{fileDirname}}/../demo/alone.py').train_dataloader.dataset.to_dict()
 
 
 def _with_views(method, views):

@@ -197,7 +197,7 @@ def test_a_full_disk_is_told(config, monkeypatch, capfd):
     'flags, words',
     [
         (['--views', '1:3'], r'--views 1:3: FixedViews has 2'),
-        (['--check', '0.5'], 'is not there: nothing has been remembered'),
+        (['--check', '0.5'], 'is not there: nothing has been remembered in /'),
         (['--cfg-options', 'model.memory=None'], 'the config.s model has no memory'),
     ],
 )

@@ -18,6 +18,7 @@ from classroomkd_mm.analysis.study import Run
 from classroomkd_mm.benchmark import runs
 from classroomkd_mm.commands.errors import IN_WORDS
 from classroomkd_mm.registry import MODELS
+from classroomkd_mm.shipped import config_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,15 +38,15 @@ def test_every_variant_of_every_study_differs_as_it_says():
 
 
 @pytest.mark.parametrize('name', sorted(p.stem for p in (ROOT / 'configs/study').glob('*.py')))
-def test_every_run_of_every_study_is_one_of_its_own(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    loaded = study.read_study(f'configs/study/{name}.py')
+def test_every_run_of_every_study_is_one_of_its_own(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # the shipped files are found from everywhere
+    loaded = study.read_study(f'{ROOT}/configs/study/{name}.py')
     configs = {name: study.run_config(run, 0, 'test') for name, run in loaded.runs.items()}
     assert loaded.reference in configs
     assert len({cfg.pretty_text for cfg in configs.values()}) == len(configs)
     for cfg in configs.values():
         ours = [m for m in cfg.model.get('mentors', []) if not m.config.startswith('data/')]
-        assert all(Path(mentor.config).is_file() for mentor in ours)
+        assert all(Path(config_file(mentor.config)).is_file() for mentor in ours)
         part = cfg.model.get('knowledge_filter')
         assert part is None or part.type in MODELS.module_dict and '_delete_' not in part
 
@@ -123,7 +124,6 @@ def test_the_interval_is_students_t_at_any_number_of_seeds(seeds, quantile):
     [
         (['--only', 'avr'], r"--only: unknown \['avr'\], choose from"),
         (['--set', 'x.beta'], '--set x.beta has no value'),
-        (['--seeds', '0'], '--seeds must be at least 1; got 0'),
         (['--reference', 'avr'], "--reference: unknown 'avr', choose from .*'aver'"),
     ],
 )

@@ -16,9 +16,9 @@ from threading import Timer
 
 import pytest
 
+from classroomkd_mm.__main__ import main as typed
 from classroomkd_mm.benchmark import runs
 from classroomkd_mm.benchmark.cluster import Task, arrays, in_queue, outcome_of, run_submitit
-from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.configs import best_config
 from classroomkd_mm.benchmark.dumped import figures_of
 from classroomkd_mm.benchmark.jobs import BROKEN, DONE, Outcome, Place, benchmark_jobs, execute
@@ -30,6 +30,11 @@ from classroomkd_mm.benchmark.study_file import Run
 
 ROOT = Path(__file__).parents[2]
 KD = 'kd, small, seed 0'
+
+
+def main(argv):
+    """``python -m classroomkd_mm benchmark ARGV``."""
+    return typed(['benchmark', *argv])
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +157,7 @@ def test_a_dry_run_tells_of_weights_that_no_run_makes(toy, capsys):
     assert 'kd, small: mentor far: checkpoint x/far.pth is not there, and no run makes it' in told
     assert 'missing: nowhere (toy.yml needs it)' in told and not toy.trained()
     assert main(['run', toy.file(data={'nowhere': 'python get.py'}), '--work-dir', 'w']) == 1
-    assert 'error: missing: nowhere (toy.yml needs it): python get.py\n' in capsys.readouterr().out
+    assert 'error: missing: nowhere (toy.yml needs it): python get.py\n' in capsys.readouterr().err
     rows = dict(alone={}, kd=dict(mentors='all', lesson=dict(mentoring=dict(type='Fixd'))))
     assert main(['run', toy.file(rows=rows), '--dry']) == 1
     assert "kd, small: mentoring: type='Fixd' is not registered" in capsys.readouterr().out
@@ -185,7 +190,7 @@ def test_a_mentor_may_be_an_earlier_epoch_of_a_run_that_keeps_it(toy, capsys):
 )
 def test_cells_that_there_are_not_are_told(toy, capsys, flags, message):
     assert main(['run', toy.file(), *flags]) == 1
-    assert message in capsys.readouterr().out
+    assert message in capsys.readouterr().err
 
 
 def test_two_workers_work_at_once_and_each_has_its_gpu(toy, capsys):
@@ -497,7 +502,7 @@ def test_a_rehearsal_trains_one_seed_of_each_shape(toy, capsys):
     assert folders == ['mentors/a', 'mentors/a', 'mentors/c']
     assert set(jobs[KD].moved.values()) == {f'{toy.root}/mentors/{x}/epoch_2.pth' for x in 'ac'}
     assert main(['run', name, '--stand-in', '--seeds', '1']) == 1
-    assert "--seeds: there is no '1', choose from 0" in capsys.readouterr().out
+    assert "--seeds: there is no '1', choose from 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('value, best', [(0.7, 0.7), (0.2, 0.5), (0.5, 0.5)])
@@ -656,4 +661,4 @@ def test_the_seed_is_no_option(toy, capsys):
 def test_a_config_that_is_no_python_is_named(toy, capsys):
     toy.config('big.py', 'x = (\n')
     assert main(['plan', toy.file(), '--work-dir', 'w']) == 1
-    assert "config 'big.py' is not Python:" in capsys.readouterr().out
+    assert "config 'big.py' is not Python:" in capsys.readouterr().err

@@ -11,8 +11,8 @@ import yaml
 from mmengine.config import Config
 from mmengine.config import utils as engine
 
+from classroomkd_mm.__main__ import main as typed
 from classroomkd_mm.benchmark.checks import faults
-from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.jobs import Place, benchmark_jobs
 from classroomkd_mm.benchmark.spec import read_benchmark
 from classroomkd_mm.benchmark.standin import StandIn, stand_in
@@ -21,6 +21,11 @@ from classroomkd_mm.benchmark.steps import Step, Steps, _precision, counted, ite
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'configs/benchmark').glob('*.yml'))
 DOCUMENT = ROOT / 'docs/benchmarks.md'
+
+
+def main(argv):
+    """``python -m classroomkd_mm benchmark ARGV``."""
+    return typed(['benchmark', *argv])
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from mmengine.config import Config
 
+from classroomkd_mm.__main__ import main as typed
 from classroomkd_mm.benchmark import record
-from classroomkd_mm.benchmark.command import main
 from classroomkd_mm.benchmark.dumped import parse_dumped
 from classroomkd_mm.benchmark.table import short, written_into
 
@@ -19,6 +19,11 @@ PUBLISHED = [
     dict(mentor='big', value=30.0, source='another'),
 ]
 RUN = ['--work-dir', 'w']
+
+
+def main(argv):
+    """``python -m classroomkd_mm benchmark ARGV``."""
+    return typed(['benchmark', *argv])
 
 
 @pytest.fixture
@@ -180,7 +185,7 @@ def test_check_finds_a_changed_figure(done, capsys, change, message):
 
 def test_check_needs_a_table(done, capsys):
     assert main(['table', 'toy.yml', *RUN, '--check']) == 1
-    assert 'error: w/toy.csv is missing: write the table first' in capsys.readouterr().out
+    assert 'error: w/toy.csv is missing: write the table first' in capsys.readouterr().err
 
 
 def test_two_tables_of_one_study_share_its_runs_and_each_keeps_its_own_files(toy, capsys):

@@ -1,6 +1,7 @@
 """A student leaves its run: stock files, graphs that predict the same, their cost, its entry."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_pose_student_goes_out_and_predicts_the_same_everywhere(
 def test_the_picture_needs_the_exported_file_alone(tmp_path):
     """Its script imports neither PyTorch, OpenMMLab nor this package."""
     code = (
-        f"import runpy, sys; runpy.run_path({picture.__file__!r}); import onnxruntime\n"
+        f'import runpy, sys; runpy.run_path({picture.__file__!r}); import onnxruntime\n'
         "print([name for name in ('torch', 'mmengine', 'mmpose', 'classroomkd_mm')"
         ' if name in sys.modules])'
     )
@@ -147,8 +148,14 @@ def test_a_graph_that_differs_is_an_error():
 
 
 def test_a_work_dir_that_lacks_something_is_told(work_dir, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nowhere is no work dir: there is no such folder'):
+    with pytest.raises(
+        FileNotFoundError, match='WORK_DIR .*/nowhere: there is no such fold'
+    ):
         read_source(tmp_path / 'nowhere')
+    (tmp_path / 'weights.pth').touch()
+    words = f'weights.pth: is a file: give the work dir that it lies in, {tmp_path}'
+    with pytest.raises(FileNotFoundError, match=words):
+        read_source(tmp_path / 'weights.pth')
     (tmp_path / 'empty').mkdir()
     with pytest.raises(FileNotFoundError, match=r'holds no config \(\*.py\)'):
         read_source(tmp_path / 'empty')
@@ -215,25 +222,88 @@ def test_the_calls_take_turns():
 
 
 LESSONS = '{"classroom_epoch/a/active": 0.4, "classroom_epoch/a/rank": 1.1, "step": 9}'
+TWO = ['{"coco/AP": 0.4, "coco/AP (L)": -1.0, "step": 4}', '{"coco/AP": 0.5, "step": 8}']
 
 
 @pytest.mark.parametrize(
-    'lines, want',
+    'lines, step, want',
     [
-        (['{"PCK": 93.2, "step": 2, "data_time": 0.1}', LESSONS], dict(PCK=93.2)),
-        (
-            ['{"coco/AP": 0.4, "coco/AP (L)": -1.0, "step": 4}', '{"coco/AP": 0.5, "step": 8}']
-            + [LESSONS, '{"loss": 0.1, "taught": 0.3, "step": 40}', '{"lr": 0.1, "ste'],
-            dict(AP=0.5),
-        ),
-        ([LESSONS], {}),
+        (['{"PCK": 93.2, "step": 2, "data_time": 0.1}', LESSONS], 2, dict(PCK=93.2)),
+        ([*TWO, LESSONS, '{"loss": 0.1, "taught": 0.3, "step": 8}', '{"ste'], 8, dict(AP=0.5)),
+        (TWO, 4, dict(AP=0.4)),
+        (TWO, 6, {}),
+        (TWO, None, {}),
+        ([LESSONS], 9, {}),
     ],
 )
-def test_metrics_are_the_last_evaluations_and_nothing_elses(tmp_path, lines, want):
+def test_metrics_are_those_of_the_weights_and_nothing_elses(tmp_path, lines, step, want):
     (tmp_path / 'a/vis_data').mkdir(parents=True)
     (tmp_path / 'a/vis_data/scalars.json').write_text('\n'.join(lines))
-    assert metafile.last_metrics(tmp_path) == want
-    assert metafile.last_metrics(Path('/nowhere')) == {}
+    assert metafile.metrics_at(tmp_path, step) == want
+    assert metafile.metrics_at(Path('/nowhere'), step) == {}
+
+
+@pytest.mark.parametrize(
+    'name, step',
+    [('epoch_2', 2), ('best_coco_AP_epoch_12', 12), ('iter_500', 500), ('stopped', None)],
+)
+def test_weights_say_by_their_name_of_which_evaluation_they_are(work_dir, tmp_path, name, step):
+    folder = work_dir()
+    other = tmp_path / f'other/{name}.pth'
+    other.parent.mkdir()
+    shutil.copy(folder / 'epoch_2.pth', other)
+    assert read_source(folder, str(other)).step is None  # another run's, or nobody's
+    shutil.copy(other, folder)
+    assert read_source(folder, f'{name}.pth').step == step
+    (folder / 'last_checkpoint').write_text(str(other))  # out_dir of MMEngine's hook
+    (folder / f'{name}.pth').unlink()
+    source = read_source(folder)
+    assert (source.checkpoint, source.step) == (other, step)
+
+
+def test_a_copied_work_dir_exports_its_own_weights(work_dir, tmp_path, monkeypatch):
+    """Though the run it was copied from is still there, and so is the path that it names."""
+    folder, copy = work_dir(), tmp_path / 'copy'
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth'))
+    shutil.copytree(folder, copy)
+    torch.save(dict(state_dict={'head.x': torch.ones(1)}), folder / 'epoch_2.pth')
+    monkeypatch.chdir(folder)  # a relative name is the work dir's first
+    for given in (None, 'epoch_2.pth'):
+        assert read_source(copy, given).checkpoint == copy / 'epoch_2.pth'
+    (copy / 'epoch_2.pth').unlink()
+    assert read_source(copy).checkpoint == folder / 'epoch_2.pth'
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match='its last_checkpoint names .*, which is not there'):
+        read_source(copy)
+
+
+@pytest.mark.parametrize('broken', [np.nan, np.inf])
+def test_a_student_that_diverged_is_no_student(work_dir, broken):
+    folder = work_dir(name='alone')
+    saved = torch.load(folder / 'epoch_2.pth', weights_only=False)
+    next(reversed(saved['state_dict'].values())).fill_(broken)
+    torch.save(saved, folder / 'epoch_2.pth')
+    with pytest.raises(ValueError, match="epoch_2.pth': the student's .* are not finite: did the "):
+        command.main([str(folder)])
+    assert not (folder / 'export/student.pth').exists()
+
+
+def test_how_far_apart_outputs_are():
+    ones = np.ones(2)
+    assert graph.apart(2 * ones, 3 * ones) == 0.5 and graph.apart(0 * ones, 0 * ones) == 0
+    assert graph.apart(0 * ones, ones) == 1 and graph.apart(ones, ones * np.nan) == np.inf
+
+
+def test_a_second_export_leaves_nothing_of_the_first(work_dir, tmp_path):
+    pytest.importorskip('onnxruntime')
+    argv = [str(work_dir(name='alone')), '--rounds', '1']
+    assert command.main([*argv, '--onnx']) == 0
+    assert (tmp_path / 'run/export/end2end.onnx').is_file()
+    assert command.main(argv) == 0
+    assert not list((tmp_path / 'run/export').glob('end2end.*'))
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match=r'--out \S*file is a file: name a folder'):
+        command.main([*argv, '--out', str(tmp_path / 'file')])
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,17 @@ def test_weights_and_biases_get_them(class_run, tmp_path, monkeypatch):
     assert 0 <= told['classroom_report/a/alone_right'] <= 1 and told['closed']
 
 
-def test_a_backend_is_set_as_in_the_runs_config():
+@pytest.mark.parametrize('name', ['wandb', 'WandbVisBackend', 'MLflowVisBackend'])
+def test_a_backend_whose_package_is_missing_is_told_before_anything_is_asked(monkeypatch, name):
+    monkeypatch.setattr('classroomkd_mm.report.backends.find_spec', lambda package: None)
+    package = 'mlflow' if 'flow' in name else 'wandb'
+    words = f'--to {name} needs {package}, which is not installed: pip install {package}'
+    with pytest.raises(ValueError, match=words):
+        main(['anything', '--to', name])
+
+
+def test_a_backend_is_set_as_in_the_runs_config(monkeypatch):
+    monkeypatch.setattr('classroomkd_mm.report.backends.find_spec', lambda package: package)
     own = dict(type='mmengine.WandbVisBackend', init_kwargs=dict(project='mine'))
     cfg = dict(visualizer=dict(vis_backends=[dict(type='LocalVisBackend'), own]))
     found = backend_config('wandb', cfg)

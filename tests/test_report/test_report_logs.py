@@ -91,7 +91,9 @@ def test_a_line_that_was_cut_off_is_left_out_and_other_faults_are_errors(work, t
     path.write_text('{"epoch": 1}')
     with pytest.raises(ValueError, match='a line is none of ClassroomHook'):
         read_work_dir(str(folder))
-    with pytest.raises(ValueError, match='WORK_DIR .*gone: there is no such folder'):
+    with pytest.raises(ValueError, match=f'is a file: give the work dir that it lies in, {folder}'):
+        read_work_dir(str(path))
+    with pytest.raises(ValueError, match='WORK_DIR .*gone: there is no such folder in /'):
         read_work_dir(str(tmp_path / 'gone'))
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='has neither classroom.jsonl nor .*scalars.json; give'):

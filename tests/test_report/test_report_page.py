@@ -119,14 +119,19 @@ def test_wrong_arguments_are_named(pose_run, tmp_path, capsys):
         main([str(pose_run), '--metric', 'AP'])
     with pytest.raises(ValueError, match=f'--out {tmp_path} is a folder: name a file, e.g. '):
         main([str(pose_run), '--out', str(tmp_path)])
+    (tmp_path / 'file').touch()
+    for place in ('file/page.html', 'file/new/page.html'):
+        with pytest.raises(ValueError, match=f'--out {tmp_path}/{place}: .* is a file, no folder'):
+            main([str(pose_run), '--out', str(tmp_path / place)])
     alone = tmp_path / 'alone'
     shutil.copytree(pose_run, alone)
     (alone / 'classroom.jsonl').unlink()
     with pytest.raises(ValueError, match='alone: none has lessons in classroom.jsonl; give'):
         main([str(alone)])
     for flags, words in (
-        (['--samples', '0'], 'argument --samples: 0 is not a positive number'),
+        (['--samples', '0'], 'argument --samples: 0 is not a whole number from 1 on'),
         (['--right', '2'], 'argument --right: 2 is not above 0 and at most 1'),
+        (['--right', 'abc'], 'argument --right: abc is not above 0 and at most 1'),
     ):
         with pytest.raises(SystemExit):
             main([str(pose_run), *flags])

@@ -282,7 +282,9 @@ def test_a_corrupt_picture_is_named(own, told, tmp_path, workers, share):
         told(own)
 
 
-@pytest.mark.parametrize('kind', ['cut', 'no people', 'no pictures', 'filtered', 'large batches'])
+@pytest.mark.parametrize(
+    'kind', ['missing', 'cut', 'no people', 'no pictures', 'filtered', 'large batches']
+)
 def test_data_that_nothing_can_be_learnt_from(own, told, tmp_path, kind):
     path = tmp_path / 'own/annotations/person_keypoints_train.json'
     content = json.loads(path.read_text())
@@ -291,6 +293,10 @@ def test_data_that_nothing_can_be_learnt_from(own, told, tmp_path, kind):
     if kind == 'cut':
         cut(path)
         wrong = rf'{re.escape(where)} is no whole JSON file \(cut off while copied\?\): '
+    elif kind == 'missing':
+        path.unlink()
+        setting = where.partition('=')[0]
+        wrong = rf'{setting}: {path} is not there \(looked for from {Path.cwd()}'
     elif kind == 'filtered':
         own.train_dataloader.dataset.filter_cfg = dict(bbox_file=None)
         content['annotations'] = [dict(each, num_keypoints=0) for each in content['annotations']]
@@ -324,7 +330,9 @@ def test_a_resume_that_finds_nothing_says_so(own, told, tmp_path):
     own.default_hooks.checkpoint.update(interval=9, save_last=False)
     own.default_hooks.checkpoint.pop('save_best', None)
     nothing = 'left no checkpoint to resume from, this one begins anew'
-    assert nothing not in told(own, '--resume')  # the first run there
+    first = told(own, '--resume')
+    there = tmp_path / 'w'
+    assert nothing not in first and f'there is no checkpoint in {there}: the run begins' in first
     assert f'the earlier runs in {tmp_path}/w {nothing}' in told(own, '--resume')
 
 

@@ -159,6 +159,19 @@ def lines(path):
     return [json.loads(line)['epoch'] for line in path.read_text().splitlines()]
 
 
+@pytest.mark.parametrize('line', ['{"epoch": 1, "it', '{"epoch": 1}', '[1]', '{"iter": "a"}'])
+def test_a_damaged_line_is_named_and_nothing_is_lost(cfg, train, line):
+    folder = Path(cfg.work_dir)
+    train(cfg)
+    path = folder / 'classroom.jsonl'
+    path.write_text(content := f'{line}\n{path.read_text()}')
+    with pytest.raises(
+        ValueError, match='classroom.jsonl, line 1 is none of Class.*: mend it, or'
+    ):
+        train(cfg, resume=True)
+    assert path.read_text() == content
+
+
 def test_a_new_run_keeps_the_lines_of_earlier_ones(cfg, train):
     folder = Path(cfg.work_dir)
     train(cfg)

@@ -145,6 +145,40 @@ def test_a_work_dir_that_was_moved_or_copied_goes_on_from_its_own(demo_config, m
     assert merged(copy.deepcopy(cfg), '--resume').load_from is None  # MMEngine says what is missing
 
 
+@pytest.mark.parametrize('flag', ['--resume', 'load_from', 'checkpoint'])
+def test_a_checkpoint_that_is_not_there_is_told_before_anything_is_built(
+    demo_config, tmp_path, monkeypatch, flag
+):
+    monkeypatch.setattr('mmengine.runner.Runner.from_cfg', lambda cfg: pytest.fail('it is built'))
+    demo_config('alone').dump(str(tmp_path / 'run.py'))
+    (tmp_path / 'w').mkdir()
+    (tmp_path / 'w/last_checkpoint').write_text('w/epoch_2.pth')
+
+    def run(path):
+        given = {
+            '--resume': ['--resume', path],
+            'load_from': ['--cfg-options', f'load_from={path}'],
+        }
+        command = train_command if flag in given else test_command
+        argv = [str(tmp_path / 'run.py'), *given.get(flag, [path]), '--work-dir', f'{tmp_path}/new']
+        command.main(argv)
+
+    with pytest.raises(
+        FileNotFoundError, match=f"^{flag} 'nope.pth' does not exist in {Path.cwd()}"
+    ):
+        run('nope.pth')
+    words = (
+        f"^{flag} '{tmp_path}/w' is a work dir, not a checkpoint: .*--work-dir {tmp_path}/w --resu"
+    )
+    with pytest.raises(ValueError, match=f'{words}.*; w/epoch_2.pth is its last one'):
+        run(f'{tmp_path}/w')
+    assert not (tmp_path / 'new').exists()
+    (tmp_path / 'w.pth').touch()
+    for fine in (f'{tmp_path}/w.pth', 'https://host.example/w.pth', 'torchvision://resnet18'):
+        with pytest.raises(pytest.fail.Exception, match='it is built'):
+            run(fine)
+
+
 def test_scaling_the_learning_rate_needs_to_know_for_which_batch_it_is(demo_config, merged):
     cfg = demo_config('alone')
     with pytest.raises(IN_WORDS, match='auto_scale_lr=dict.base_batch_size=...'):

@@ -21,6 +21,7 @@ from .facts import FORMAT, Facts, data_facts, differences, mentor_facts, plain
 from .records import Records
 
 FACTS, ANSWERS = 'facts.json', 'answers.bin'
+KEPT = {'format', 'mentor', 'data', 'own', 'portrait', 'resize', 'keep', 'shapes'}
 
 
 @dataclass
@@ -310,10 +311,21 @@ class Memory:
 
 
 def _stored(folder: Path) -> Facts | None:
+    path = folder / FACTS
     try:
-        return json.loads((folder / FACTS).read_text())
+        stored = json.loads(path.read_text())
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise ValueError(f'memory.dir={str(folder.parent)!r}: {folder} is no folder') from error
+    except ValueError:  # no text, or no JSON
+        stored = None
+    if not isinstance(stored, dict) or not KEPT <= set(stored):
+        raise ValueError(
+            f'memory.dir={str(folder.parent)!r}: {path} is damaged, and without it nobody knows '
+            f'what was asked: remove {folder}, or give another dir'
+        )
+    return stored
 
 
 def _codec(stored: Facts) -> Codec:
@@ -331,10 +343,12 @@ def _write_once(path: Path, text: str) -> None:
     """Write a file that nobody sees half written; the first of several writers wins."""
     part = path.with_name(f'{path.name}.{os.getpid()}.part')
     try:
-        part.write_text(text)
+        with part.open('w') as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # a name that outlives a power cut is of a whole file
         os.link(part, path)
     except FileExistsError:
         pass
     finally:
         part.unlink(missing_ok=True)
-

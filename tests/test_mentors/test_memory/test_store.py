@@ -41,6 +41,23 @@ def test_a_file_is_known_by_its_name_and_a_url_as_a_whole(tmp_path):
         opened(tmp_path / 'url', checkpoint=url.format('second'))
 
 
+@pytest.mark.parametrize('content', ['', '{"format": 1}', '[]', '{"format": 1, "ment', b'\xff'])
+def test_damaged_facts_are_named_and_how_one_goes_on(tmp_path, content):
+    path = opened(tmp_path).folder / 'facts.json'
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    words = f"memory.dir='{tmp_path}': {path} is damaged, .*: remove {path.parent}, or give another"
+    with pytest.raises(ValueError, match=words):
+        opened(tmp_path)
+    with pytest.raises(ValueError, match=words):
+        Answered(path.parent)(0)
+
+
+def test_a_file_where_a_mentors_folder_should_be(tmp_path):
+    (tmp_path / 'm').touch()
+    with pytest.raises(ValueError, match=f"memory.dir='{tmp_path}': {tmp_path}/m is no folder"):
+        opened(tmp_path)
+
+
 def unopened(folder, resize=None):
     """A mentor's memory as a run has it that nobody was faster than."""
     settings = MentorSettings('m', dict(model=dict(type='Net')), None)
