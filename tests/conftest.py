@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 from oldest import skip_on_the_oldest
 from quick import ended_workers, reading_once
 
@@ -71,10 +72,19 @@ def plain_configs(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def own_logs():
-    """No test writes to the log of an earlier one: its folder is deleted, its level may be any."""
-    MMLogger._instance_dict.clear()
+    """No test writes to the log or the figures of an earlier one, whose folder is deleted."""
+    _forget_logs()
     yield
-    MMLogger._instance_dict.clear()
+    _forget_logs()
+
+
+def _forget_logs():
+    for kind in (MMLogger, *_kinds_of(Visualizer)):
+        kind._instance_dict.clear()
+
+
+def _kinds_of(parent):
+    return [parent, *(kind for each in parent.__subclasses__() for kind in _kinds_of(each))]
 
 
 @pytest.fixture(autouse=True)

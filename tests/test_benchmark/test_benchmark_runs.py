@@ -384,8 +384,10 @@ def slurm(toy, monkeypatch):
         ('srun', 'exit 0'),
         ('squeue', 'cat queue.txt'),
     ):
-        (bin_ / name).write_text(f'#!/bin/sh\n{text}\n')
-        (bin_ / name).chmod(0o755)
+        # By another process: what a thread of this one forks meanwhile would hold it open, and what
+        # is open for writing cannot be run.
+        write = 'printf "#!/bin/sh\\n%s\\n" "$1" > "$0"; chmod +x "$0"'
+        subprocess.run(['sh', '-c', write, bin_ / name, text], check=True)
     monkeypatch.setenv('PATH', f'{bin_}:{os.environ["PATH"]}')
     monkeypatch.setattr('classroomkd_mm.benchmark.cluster.ASK', 0.0)
     toy.folder.joinpath('sent').touch()
