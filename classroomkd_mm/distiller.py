@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -222,8 +223,8 @@ class ClassroomDistiller(StudentInPlace):
         # Once, which waits for the device; what a broken network says has no score.
         closely = self.record is None and all(r.guess.isfinite().all() for r in readings)
         check_scores(self.scorer, scores, len(readings), len(data_samples), closely)
-        asked = self.knowledge_filter.needs_standing
-        return self.standing.after(scores, finite) if asked else scores
+        scores = replace(scores, finite=torch.stack(list(finite))) if finite else scores
+        return self.standing.after(scores) if self.knowledge_filter.needs_standing else scores
 
     def _distill(
         self, student: Reading, mentors: Sequence[Reading], scores: Scores, lesson: Lesson

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object, all_reduce
 from torch import Tensor
 
 from .structures import Lesson, Pull, Scores, Temperatures
@@ -143,14 +143,17 @@ class LessonRecord:
         return replace(self, **{key: getattr(self, key).double() for key in SUMMED}, losses=losses)
 
     def reduced(self) -> LessonRecord:
-        """Summed over all ranks."""
+        """Summed over all ranks, which may have had different losses, or in another order."""
+        names = sorted({name for each in all_gather_object(list(self.losses)) for name in each})
+        none = torch.zeros_like(self.batches)
+        losses = {name: self.losses.get(name, none) for name in names}
         flat = [getattr(self, key).flatten() for key in SUMMED]
-        flat += [value.to(self.batches).flatten() for value in self.losses.values()]
+        flat += [value.to(self.batches).flatten() for value in losses.values()]
         total = torch.cat(flat)
         all_reduce(total)
         parts = total.split([len(part) for part in flat])
         summed = {key: part.view_as(getattr(self, key)) for key, part in zip(SUMMED, parts)}
-        losses = {key: part[0] for key, part in zip(self.losses, parts[len(SUMMED) :])}
+        losses = {key: part[0] for key, part in zip(losses, parts[len(SUMMED) :])}
         return replace(self, **summed, losses=losses)
 
     def line(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -26,16 +25,9 @@ class Standing:
     def __init__(self) -> None:
         self.sums: Tensor | None = None
 
-    def after(self, scores: Scores, finite: Sequence[Tensor] = ()) -> Scores:
-        """A batch's scores, with the standing that these members then have.
-
-        Args:
-            scores: The batch's.
-            finite: Of each mentor bool ``(N,)``; all are if empty. Where one is muted it guesses,
-                which counts for nothing.
-        """
-        healthy = torch.stack([torch.ones_like(scores.labelled[:, 0]), *finite])
-        sums = torch.stack(_sums(scores, healthy))
+    def after(self, scores: Scores) -> Scores:
+        """A batch's scores, with the standing that these members then have."""
+        sums = torch.stack(_sums(scores))
         all_reduce(sums)
         if self.sums is not None:
             sums = sums + KEPT * self.sums.to(sums)
@@ -44,7 +36,7 @@ class Standing:
         return replace(scores, standing=torch.where(count > 0, total / count, 0).to(scores.values))
 
 
-def _sums(scores: Scores, healthy: Tensor) -> tuple[Tensor, Tensor]:
+def _sums(scores: Scores) -> tuple[Tensor, Tensor]:
     """Scores and how many, of members and of the student in each one's place: ``(2, 1 + M)``."""
     values, judged = scores.values.double(), scores.judged.expand_as(scores.values)
     own = values[:1].expand_as(values)
@@ -52,5 +44,5 @@ def _sums(scores: Scores, healthy: Tensor) -> tuple[Tensor, Tensor]:
         own = torch.cat([values[:1], scores.rival.double()])
     means = torch.stack([sample_score(each, judged) for each in (values, own)])
     # A single score that is no number would stay in the sums for ever.
-    counts = judged.any(-1, keepdim=True) & healthy[..., None] & means.isfinite()
+    counts = judged.any(-1, keepdim=True) & means.isfinite()
     return torch.where(counts, means, 0).sum((2, 3)), counts.sum((2, 3)).double()

@@ -143,6 +143,8 @@ class Scores:
             where they are row 0 of ``values``.
         standing: ``(2, 1 + M)``: each member's mean score over the labelled samples so far, and the
             student's on what each member knows; 0 before there were any, None if nobody counts.
+        finite: bool ``(M, N)``: where a mentor's answer was finite. Elsewhere it is muted, and its
+            score that of a guess, which counts for nothing. None where all were.
     """
 
     values: Tensor
@@ -153,6 +155,7 @@ class Scores:
     known: Tensor | None = None
     rival: Tensor | None = None
     standing: Tensor | None = None
+    finite: Tensor | None = None
 
     @property
     def unlabelled(self) -> Tensor:
@@ -175,10 +178,12 @@ class Scores:
     @property
     def judged(self) -> Tensor:
         """Which keypoints a member's own score is of: bool ``(N, K)``, or ``(1 + M, N, K)``."""
-        shares = self.shares
-        if shares is None:
+        shares, finite = self.shares, self.finite
+        if shares is None and finite is None:
             return self.labelled
-        return torch.cat([self.labelled[None], self.labelled & (shares > 0)])
+        mentors = self.labelled if shares is None else self.labelled & (shares > 0)
+        mentors = mentors if finite is None else mentors & finite[..., None]
+        return torch.cat([self.labelled[None], mentors])
 
     @property
     def heard(self) -> Tensor:
@@ -190,8 +195,12 @@ class Scores:
 
     @property
     def counts(self) -> Tensor | None:
-        """Mentors that know something to teach of a sample, bool ``(M, N, 1)``; None if all do."""
-        return None if self.known is None else self.taught.any(-1, keepdim=True)
+        """Mentors that have something to teach of a sample, bool ``(M, N, 1)``; None if all do."""
+        finite = None if self.finite is None else self.finite[..., None]
+        if self.known is None:
+            return finite
+        knows = self.taught.any(-1, keepdim=True)
+        return knows if finite is None else knows & finite
 
     def right(self, per_sample: Tensor, min_score: float) -> Tensor:
         """Bool ``(M, N, 1)``: the mentor itself is right."""

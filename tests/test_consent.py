@@ -170,8 +170,7 @@ def test_a_lesson_may_weigh_more_the_more_of_it_agrees(classroom, kind, conflict
     ]
     votes = torch.cat(votes, dim=-1)
     votes = votes if per == 'sample' else votes.view(1, -1)
-    odds = [(row > 0).sum() / (row < 0).sum() for row in votes]
-    odds = torch.tensor([1.0 if not row.any() else odd for row, odd in zip(votes, odds)])
+    odds = torch.stack([((row > 0).sum() + 1) / ((row < 0).sum() + 1) for row in votes])
     limit = 0.01 * odds**power * gradient_norm(task, per)
     assert (limit < gradient_norm(heavy, per)).any()
     want = torch.minimum(gradient_norm(heavy, per), limit)

@@ -144,6 +144,30 @@ def test_two_ranks_give_the_record_of_both(tmp_path):
     assert torch.load(tmp_path / 'line.pth') == (both[0] + both[1]).line()
 
 
+def _with(rank):
+    """A record of losses that the other rank has not, or has in another order."""
+    losses = [dict(loss=1.0, loss_kpt=2.0), dict(loss_vis=4.0, loss_kpt=8.0, loss=16.0)][rank]
+    losses = {key: torch.tensor(value) for key, value in losses.items()}
+    return record(rank)[3].with_losses(losses).double()
+
+
+def _reduce_others(rank, folder):
+    import torch.distributed as dist
+
+    dist.init_process_group('gloo', f'file://{folder}/init', rank=rank, world_size=2)
+    torch.save(_with(rank).reduced().line(), f'{folder}/line_{rank}.pth')
+    dist.destroy_process_group()
+
+
+def test_ranks_that_had_other_losses_sum_each_by_its_name(tmp_path):
+    """Where one has seen nobody with a label, whose head has no loss of visibility."""
+    ranks(_reduce_others, str(tmp_path))
+    both = (_with(0) + _with(1)).line()
+    for rank in (0, 1):
+        assert torch.load(tmp_path / f'line_{rank}.pth') == both
+    assert both['losses'] == {'loss': 8.5, 'loss_kpt': 5.0, 'loss_vis': 2.0}
+
+
 def line(active, task_weight=1.0):
     mentors = {name: dict(active=share, score=0.2) for name, share in zip('abc', active)}
     return dict(student_score=0.7, task_weight=task_weight, mentors=mentors)

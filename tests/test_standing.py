@@ -1,5 +1,7 @@
 """Samples without a label are judged by how well everybody has done on the others so far."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -65,8 +67,10 @@ def test_a_score_that_is_no_number_does_not_stay(broken):
 
 def test_a_guess_for_a_sample_on_which_a_mentor_is_muted_counts_for_nothing():
     scores = batch(1)
-    finite = [torch.tensor([False, True, True, True]), torch.ones(4, dtype=torch.bool)]
-    got, plain = (Standing().after(scores, each).standing for each in (finite, ()))
+    finite = torch.ones(2, 4, dtype=torch.bool)
+    finite[0, 0] = False
+    muted = replace(scores, finite=finite)
+    got, plain = (Standing().after(each).standing for each in (muted, scores))
     kept = [n for n in range(1, 4) if scores.labelled[n].any()]
     for kind, values in enumerate((scores.values[1], scores.values[0])):  # its own, the student's
         own = [values[n][scores.labelled[n]].mean() for n in kept]

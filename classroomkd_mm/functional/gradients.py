@@ -125,22 +125,24 @@ def gradient_agreement(lesson: Gradient, task: Gradient) -> tuple[Tensor, ...]:
 def agreement_odds(agreement: Sequence[Tensor], per: str = 'batch') -> Tensor:
     """How many lessons agree with their label for each that contradicts it.
 
+    One is added to both (Laplace's rule of succession): a few that agree do not prove that all do.
+
     Args:
         agreement: As :func:`gradient_agreement` gives it, ``(N, K)`` for each map.
         per: 'batch', the odds of all keypoints together, or 'sample'.
 
     Returns:
-        ``(1,)``, or ``(N,)`` per sample: infinite where no lesson contradicts a label, 0 where all
-        do, 1 where there is nothing to compare.
+        ``(agree + 1) / (against + 1)``, ``(1,)``, or ``(N,)`` per sample: 1 where there is nothing
+        to compare.
 
     Example:
         >>> agreement_odds([torch.tensor([[0.5, -1.0], [2.0, 0.0]])])
-        tensor([2.])
+        tensor([1.5000])
     """
     each = torch.cat(tuple(agreement), dim=-1)
     over = -1 if per == 'sample' else (0, 1)
     agree, against = ((found > 0).sum(over).view(-1) for found in (each, -each))
-    return torch.where(agree + against > 0, agree / against, 1)
+    return (agree + 1) / (against + 1)
 
 
 def project_gradient(

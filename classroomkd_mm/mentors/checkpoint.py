@@ -26,11 +26,13 @@ PLACES = (
     'net',
     'model_state_dict',
     'params',
+    'params_ema',
     'ema_state_dict',
     'state_dict_ema',
     'model_ema',
     'ema',
 )
+AVERAGED = ('state_dict_ema', 'params_ema', 'model_ema', 'ema')
 if CAN_ALLOW:  # without these MMEngine warns of its own files, and reads them with all of pickle
     torch.serialization.add_safe_globals(
         [*(type(np.dtype(code)) for code in '?bBhHiIlLqQefd'), type(np.dtype('U1'))]
@@ -138,12 +140,21 @@ def read_state_dict(path: Path, who: str, trusted: bool = False) -> Mapping[str,
     Raises:
         ValueError: Where the file is truncated, unsafe, or holds no weights.
     """
-    weights = weights_in(read_checkpoint(path, who, trusted))
+    content = read_checkpoint(path, who, trusted)
+    weights = weights_in(content)
     if weights is None:
         raise ValueError(
             f'{who}: checkpoint={str(path)!r} holds no state_dict, neither alone nor under one of '
             f'{", ".join(PLACES[1:])}'
         )
+    held = content if isinstance(content, dict) else {}
+    for name in AVERAGED:
+        others = weights_in(held.get(name))
+        if others is not None and others is not weights:
+            MMLogger.get_current_instance().info(
+                f'{who}: checkpoint={str(path)!r} holds averaged weights as well ({name}), which '
+                'are not taken; a file with these alone would give them'
+            )
     return weights
 
 

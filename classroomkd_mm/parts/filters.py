@@ -86,7 +86,8 @@ class KnowledgeFilter(Filter):
     def _counts(self, scores: Scores) -> Optional[Tensor]:
         """Mentors that have a part in a comparison, bool ``(M, N, K')``; None where all have."""
         by_keypoint = self.granularity == 'keypoint' and scores.known is not None
-        return scores.taught if by_keypoint else scores.counts
+        counts = scores.counts
+        return scores.taught & counts if by_keypoint and counts is not None else counts
 
     def _compared(self, scores: Scores, per_sample: Tensor) -> tuple[Tensor, Optional[Tensor]]:
         """Compared scores: all members' ``(1 + M, N, K')``, the student's on what each knows."""
@@ -151,10 +152,11 @@ def _by_standing(
     if scores.standing is None:
         return compared, rival
     members, student = scores.standing[..., None, None]
-    free = scores.unlabelled
-    if scores.known is not None:
-        knows = scores.taught if compared.shape[-1] > 1 else scores.taught.any(-1, keepdim=True)
+    free, counts = scores.unlabelled, scores.counts
+    if counts is not None:
+        knows = scores.taught & counts if compared.shape[-1] > 1 else counts
         free = torch.cat([free.expand_as(knows[:1]), free & knows])
+    if scores.known is not None:
         if rival is None:  # keypoint by keypoint the student is the same for all
             rival = compared[:1].expand_as(compared[1:])
         rival = torch.where(free[1:], student[1:], rival)
@@ -223,7 +225,8 @@ class ConfidenceFilter(Filter):
     """Every mentor teaches, the more the lower its cross-entropy on the sample (CA-MKD).
 
     Args:
-        total: What a sample's weights add up to: '1' (as AVER's), or '1/M', as CA-MKD publishes it.
+        total: What a sample's weights add up to: '1' (as AVER's), or '1/M', as CA-MKD publishes it,
+            M being how many mentors have something to teach of it.
 
     Raises:
         ValueError: For another total.
@@ -238,8 +241,10 @@ class ConfidenceFilter(Filter):
     def forward(self, scores: Scores, mentors: Sequence[Tensor] = ()) -> Lesson:
         """Plan the lesson; ranks are those of the samples' scores, for the log."""
         per_sample = sample_score(scores.values, scores.judged)
-        weight = confidence_weights(per_sample[1:], scores.counts)
-        return _everyone(scores, weight / len(weight) if self.total == '1/M' else weight)
+        weight, counts = confidence_weights(per_sample[1:], scores.counts), scores.counts
+        if self.total == '1/M':
+            weight = weight / (len(weight) if counts is None else counts.sum(0).clamp(min=1))
+        return _everyone(scores, weight)
 
 
 @MODELS.register_module()
@@ -264,7 +269,9 @@ class EntropyFilter(Filter):
         """Plan the lesson from the mentors' logits, each ``(N, K, D)``."""
         if not len(mentors):
             return _everyone(scores, scores.values[1:])
-        counts = None if scores.known is None else scores.taught
+        counts = scores.counts
+        if scores.known is not None and counts is not None:
+            counts = counts & scores.taught
         return _everyone(scores, entropy_weights(mentors, counts, self.form))
 
 

@@ -185,7 +185,7 @@ def test_the_odds_that_a_lesson_agrees_equal_plain_loops(seed, kind):
 
     def odds(values):
         agree, against = sum(v > 0 for v in values), sum(v < 0 for v in values)
-        return (agree / against if against else math.inf) if agree + against else 1.0
+        return (agree + 1) / (against + 1)
 
     assert agreement_odds(agreement, 'sample').tolist() == pytest.approx([odds(v) for v in votes])
     assert agreement_odds(agreement).tolist() == pytest.approx([odds(sum(votes, []))])

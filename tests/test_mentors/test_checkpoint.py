@@ -250,6 +250,21 @@ def test_of_a_runners_file_with_averages_the_averaged_weights_are_read(network, 
     torch.testing.assert_close(network[0].bias, bias + 1)
 
 
+@pytest.mark.parametrize(
+    'raw, averaged', [('state_dict', 'state_dict_ema'), ('params', 'params_ema'), ('model', 'ema')]
+)
+def test_averaged_weights_beside_the_raw_ones_are_told_of(network, tmp_path, said, raw, averaged):
+    weights = prefixed(network, '')
+    told = f'holds averaged weights as well ({averaged}), which are not taken'
+    load_weights(network, save(tmp_path / 'a.pth', {raw: weights}), 'mentor')
+    load_weights(network, save(tmp_path / 'b.pth', {averaged: weights}), 'mentor')
+    assert told not in said()
+    bias = network[0].bias.clone()
+    other = {key: value + 7 for key, value in weights.items()}
+    load_weights(network, save(tmp_path / 'c.pth', {raw: weights, averaged: other}), 'mentor')
+    assert told in said() and torch.equal(network[0].bias, bias)
+
+
 def test_a_dict_that_holds_itself_ends(network, tmp_path):
     content = {}
     content['state_dict'] = content

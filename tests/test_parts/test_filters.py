@@ -2,6 +2,8 @@
 
 import math
 import re
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -203,7 +205,8 @@ def test_everybody_teaches_by_its_confidence_or_its_entropy(kind, known):
         judged = given.judged.float()
         mean = (given.values * judged).sum(-1, keepdim=True) / judged.sum(-1, keepdim=True).clamp(1)
         rule = ConfidenceFilter(kind)
-        want = confidence_weights(mean[1:], given.counts) / (M if kind == '1/M' else 1)
+        who = M if known is None else given.counts.sum(0).clamp(min=1)
+        want = confidence_weights(mean[1:], given.counts) / (who if kind == '1/M' else 1)
     else:
         rule = EntropyFilter(kind)
         want = entropy_weights(logits, None if known is None else given.taught, kind)
@@ -262,3 +265,53 @@ def test_what_filters_have_without_any_setting():
 def test_wrong_settings_are_told_in_full(make, words):
     with pytest.raises(ValueError, match=f'^knowledge_filter.{re.escape(words)}$'):
         make()
+
+
+def without(scores, m, logits):
+    """The scores of the other mentors, and their logits."""
+    others = [each for each in range(M) if each != m]
+    rest = replace(scores, values=scores.values[[0, *(each + 1 for each in others)]])
+    for name in ('known', 'rival', 'correct'):
+        value = getattr(scores, name)
+        rest = rest if value is None else replace(rest, **{name: value[others]})
+    return rest, [logits[each] for each in others], others
+
+
+@pytest.mark.parametrize('make', [poses, partial(poses, known=KNOWN), classes])
+@pytest.mark.parametrize(
+    'rule',
+    [
+        *(KnowledgeFilter(granularity=g, ranking=r) for g in ('sample', 'keypoint')
+          for r in ('score', 'ordinal')),
+        UniformFilter(), ConfidenceFilter(), ConfidenceFilter('1/M'), EntropyFilter(),
+        EntropyFilter('share'),
+    ],
+)  # fmt: skip
+def test_a_muted_mentor_is_none_on_that_sample_and_itself_on_the_others(rule, make):
+    scores = make(seed=3)
+    logits = [rand(*scores.labelled.shape, 7, seed=m) for m in range(M)]
+    finite = torch.ones(M, N, dtype=torch.bool)
+    finite[1, 2] = False
+    guess = scores.values.clone()
+    guess[2, 2] = 1e-3
+    got = rule(replace(scores, values=guess, finite=finite), logits)
+    rest, theirs, others = without(scores, 1, logits)
+    alone, whole = rule(rest, theirs), rule(scores, logits)
+    for key in ('active', 'weight'):
+        found = getattr(got, key)
+        torch.testing.assert_close(found[others, 2], getattr(alone, key)[:, 2])
+        assert not found[1, 2].any()
+        healthy = [n for n in range(N) if n != 2]
+        torch.testing.assert_close(found[:, healthy], getattr(whole, key)[:, healthy])
+
+
+def test_a_muted_sample_says_nothing_of_a_mentors_batch():
+    """Its guess of one in a thousand would pull the geometric mean of the other 31 down."""
+    values = torch.tensor([0.75, 0.9])[:, None, None].repeat(1, 32, 1)
+    values[1, 5] = 1e-3
+    finite = torch.ones(1, 32, dtype=torch.bool)
+    finite[0, 5] = False
+    scores = Scores(values, torch.ones(32, 1, dtype=torch.bool), geometric=True, finite=finite)
+    lesson = KnowledgeFilter(granularity='batch')(scores)
+    assert lesson.active[0, finite[0]].all() and not lesson.active[0, 5]
+    assert not KnowledgeFilter(granularity='batch')(replace(scores, finite=None)).active.any()

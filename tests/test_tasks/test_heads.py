@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmpose.models.losses.heatmap_loss import FocalHeatmapLoss
 from torch import nn
 
 from classroomkd_mm.tasks.heads import degree, replayed, scaled, takes_weights
@@ -44,6 +45,10 @@ def test_the_power_of_the_weights_is_told():
             return ((z - y) ** 2).mean(-1).mul(w**power).sum()
 
         assert degree(loss, *given) == want
+    # Sums over peaks, and over all where there is none: the targets must have peaks.
+    focal, peaked = FocalHeatmapLoss(), torch.rand(2, 3, 4, 4)
+    peaked[..., 0, 0] = 1
+    assert degree(focal, torch.rand(2, 3, 4, 4), peaked) is None
     pair = tuple(torch.rand(2, 3, n) for n in (4, 5))
     assert degree(lambda z, y, w: sum(each.mean(-1).mul(w).sum() for each in z), pair, pair) == 1
 

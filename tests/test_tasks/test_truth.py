@@ -6,6 +6,7 @@ import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
+from classroomkd_mm.parts import PCKScorer
 from classroomkd_mm.tasks.pose.readouts import HeatmapReadout, SimCCReadout
 from classroomkd_mm.tasks.pose.truth import ground_truth
 
@@ -62,7 +63,6 @@ def test_all_is_told_in_the_pixels_of_the_inputs():
     'without, unknown',
     [
         ('bboxes', {'bbox', 'area'}),
-        ('head_size', {'head'}),
         ('scale', {'area', 'bbox', 'head'}),
     ],
 )
@@ -70,6 +70,17 @@ def test_what_one_sample_lacks_nobody_has(without, unknown):
     truth = ground_truth([person(0), person(1, [without])], HEATMAPS, CPU)
     found = {name for name in ('area', 'bbox', 'head') if getattr(truth, name) is None}
     assert found == unknown
+
+
+def test_who_has_no_head_size_among_others_is_judged_by_the_box():
+    """As in a combined data set; where nobody has one the scorer says what is missing."""
+    truth = ground_truth([person(0), person(1, ['head_size'])], HEATMAPS, CPU)
+    assert truth.head[0] > 0 and truth.head[1] == 0
+    guess = torch.zeros(1, 2, K, 2)
+    got, plain = (PCKScorer(0.5, norm)(guess, truth, {}).values[0, 1] for norm in ('head', 'bbox'))
+    assert torch.equal(got, plain)
+    nobody = ground_truth([person(i, ['head_size']) for i in range(2)], HEATMAPS, CPU)
+    assert nobody.head is None
 
 
 def test_where_points_come_with_their_visibility_that_is_left_out():

@@ -47,6 +47,12 @@ def _with_empty_labels(forward: Preprocess) -> Preprocess:
         samples = data.get('data_samples') or ()
         blanks = [sample for sample in samples if 'gt_label' not in sample]
         if 0 < len(blanks) < len(samples):
+            if training and self.batch_augments is not None:
+                raise ValueError(
+                    f'data_preprocessor.batch_augments mixes pictures, of which {len(blanks)} of '
+                    f'{len(samples)} have no label: a picture that is half of one with a label has '
+                    'half a label; take batch_augments out, or what has no label'
+                )
             for sample in blanks:
                 sample.set_gt_label(torch.zeros(0, dtype=torch.long))
         return forward(self, data, training)

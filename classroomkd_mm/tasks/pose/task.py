@@ -103,15 +103,17 @@ class PoseTask(Task[PoseTruth]):
     def _degrees(self, head: BaseHead) -> list[int | None]:
         generator = torch.Generator().manual_seed(0)
 
-        def random() -> Output:
+        def random(peak: float = 0.5) -> Output:
             shape, (width, height) = (2, self.keypoints), self.readout.size
             if isinstance(self.readout, SimCCReadout):
                 return tuple(torch.rand(*shape, n, generator=generator) for n in (width, height))
             values = torch.rand(*shape, width * height, generator=generator)
+            values[..., 0] = peak
             return values.unflatten(-1, (height, width))
 
         try:
-            return [degree(loss, random(), random()) for loss in _losses(head)]
+            # Some losses look for a target's peaks, which are 1.
+            return [degree(loss, random(), random(peak=1.0)) for loss in _losses(head)]
         except Exception as error:  # a stock loss fails in many ways where it does not fit
             raise ValueError(
                 f'student.head.loss={self.loss_name} does not fit the outputs of '

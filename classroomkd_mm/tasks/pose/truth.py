@@ -32,7 +32,7 @@ def ground_truth(
     ratio = _stack([_pixel_ratio(m) for m in meta], device)
     boxes = [_box_size(instance.get('bboxes')) for instance in instances]
     area = _stack([area_of(m, box) for m, box in zip(meta, boxes)], device)
-    head = _stack([instance.get('head_size') for instance in instances], device)
+    head = _stack(_heads(instances), device)
     bbox = _stack(boxes, device)
     return PoseTruth(
         keypoints=_true_keypoints(data_samples, readout, device, level),
@@ -59,6 +59,13 @@ def _pixel_ratio(meta: Mapping[str, Any]) -> Optional[np.ndarray]:
     if 'input_scale' not in meta:
         return None
     return np.asarray(meta['input_size']) / np.reshape(meta['input_scale'], -1)
+
+
+def _heads(instances: Sequence[Any]) -> list[Any]:
+    """Head sizes; 0 of people without one among others that have one, as of a combined set."""
+    heads = [instance.get('head_size') for instance in instances]
+    known = any(head is not None for head in heads)
+    return [np.zeros(1, np.float32) if known and head is None else head for head in heads]
 
 
 def _box_size(boxes: Optional[Array]) -> Optional[Array]:
