@@ -31,8 +31,9 @@ def resample_bins(
 ) -> Tensor:
     """A distribution's logits over other bins along the same axis, the coordinates staying.
 
-    Finer bins interpolate the logits. Coarser bins collect probability, each source bin's shared
-    between its two neighbours, so that no sharp peak falls between them.
+    Finer bins interpolate the logits, and beyond the outermost bin stay as there. Coarser bins
+    collect probability, each source bin's shared between its two neighbours, so that no sharp peak
+    falls between them.
 
     Args:
         logits: ``(N, K, W)``.
@@ -54,10 +55,12 @@ def resample_bins(
     source = torch.arange(logits.shape[-1], device=logits.device) + offsets[0]
     source = source * (source_scale / scale)
     target = torch.arange(size, device=logits.device) + offsets[1]
+    finer = scale <= source_scale
+    target = target.clamp(min=source[0], max=source[-1]) if finer else target
     distance = (source[:, None] - target).abs().to(logits.dtype)
-    if scale <= source_scale:
+    if finer:
         weight = _cubic(distance * (scale / source_scale))
-        return logits @ (weight / weight.sum(0).clamp(min=0.5))
+        return logits @ (weight / weight.sum(0))
     probability = logits.softmax(-1) @ (1 - distance).clamp(min=0)
     return probability.clamp(min=torch.finfo(logits.dtype).tiny).log()
 

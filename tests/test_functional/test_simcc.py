@@ -133,7 +133,7 @@ def keys(t):
     [(2.0, 20, 0.75), (2.0, 8, 2.0), (2.0, 11, 2.0), (2.0, 30, 1.0), (1.0, 4, 2.5), (1.0, 8, 1.5)],
 )
 def test_other_bins_equal_plain_loops(source, size, scale, offsets):
-    """Also beyond the last source bin: there what is left of the kernel counts as at least half."""
+    """Also beyond the outermost source bins: finer bins stay there as those are."""
     logits = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0)).double()
     got = resample_bins(logits, source, size, scale, offsets)
     if (size, scale) == (8, source) and offsets[0] == offsets[1]:
@@ -142,11 +142,27 @@ def test_other_bins_equal_plain_loops(source, size, scale, offsets):
     for row, found in zip(logits.flatten(0, 1).tolist(), got.flatten(0, 1).tolist()):
         p = [math.exp(z) / sum(map(math.exp, row)) for z in row]
         for t in range(size):
-            at = [(s + offsets[0]) * source - (t + offsets[1]) * scale for s in range(8)]
+            place = (t + offsets[1]) * scale
+            if scale <= source:
+                place = min(max(place, offsets[0] * source), (7 + offsets[0]) * source)
+            at = [(s + offsets[0]) * source - place for s in range(8)]
             if scale <= source:
                 weight = [keys(abs(d) / source) for d in at]
-                want = sum(w * z for w, z in zip(weight, row)) / max(sum(weight), 0.5)
+                want = sum(w * z for w, z in zip(weight, row)) / sum(weight)
                 assert found[t] == pytest.approx(want, rel=1e-5, abs=1e-5)
             else:
                 share = sum(v * max(1 - abs(d) / scale, 0) for v, d in zip(p, at))
                 assert math.exp(found[t]) == pytest.approx(share, rel=1e-5, abs=1e-12)
+
+
+@pytest.mark.parametrize('there', [0.5, 2.0, 6.0, 8.0])
+@pytest.mark.parametrize('constant', [-300.0, 40.0])
+def test_what_softmax_does_not_see_changes_nothing(there, constant):
+    """Beyond the last source bin nothing is pulled towards 0, which would be the peak of -300."""
+    logits = 10 * torch.randn(1, 3, 32, generator=torch.Generator().manual_seed(1))
+    logits[..., 20] = 60
+    plain, moved = (
+        resample_bins(z, 1.0, int(32 * there), 1 / there) for z in (logits, logits + constant)
+    )
+    torch.testing.assert_close(moved.softmax(-1), plain.softmax(-1), rtol=1e-3, atol=1e-6)
+    assert (moved.argmax(-1) / there - 20).abs().max() <= 0.5 / min(there, 1)
