@@ -165,11 +165,9 @@ def compare(cfg: Config, people: int) -> Far:
         student's heatmap pixels or SimCC bins. Of one that cannot be compared, why.
 
     Raises:
-        ValueError: Where it is not a classroom of pose estimation, the config lacks what the
-            comparison needs, or there is nobody to look at.
+        ValueError: Where it is not a classroom of pose estimation, or the config lacks what the
+            comparison needs.
     """
-    if people < 1:
-        raise ValueError(f'--people {people}: there must be at least one')
     if not cfg.get('val_dataloader') or not cfg.get('train_dataloader'):
         raise ValueError('the config needs train_dataloader (people) and val_dataloader (pipeline)')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):

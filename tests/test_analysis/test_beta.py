@@ -59,7 +59,7 @@ def test_heatmaps_are_those_of_stock_inference(demo_config, people, tmp_path):
 def test_no_batches_are_no_number_of_them(capsys):
     with pytest.raises(SystemExit):
         beta.parse_args(['--batches', '0'])
-    assert '0 is not a positive number' in capsys.readouterr().err
+    assert '0 is not a whole number from 1 on' in capsys.readouterr().err
 
 
 def test_the_table_has_a_row_for_each(monkeypatch, capsys):

@@ -103,7 +103,7 @@ def test_what_check_cannot_do_is_said(three_mentors, arguments, message):
 
 @pytest.mark.parametrize(
     'arguments, message',
-    [(['--dataset', 'COCO'], 'add --zoo'), (['--batch', '0'], '0 is not a positive number')],
+    [(['--dataset', 'COCO'], 'add --zoo'), (['--batch', '0'], '0 is not a whole number from 1 on')],
 )
 def test_wrong_arguments_are_usage_errors(capsys, arguments, message):
     with pytest.raises(SystemExit):

@@ -163,7 +163,7 @@ def test_hours_of_a_gpu_need_no_time_of_this_machine(tmp_path, capsys, monkeypat
     for nonsense in ('-5', '0', 'nan'):
         with pytest.raises(SystemExit):
             main([*command, '--tflops', nonsense])
-        assert f'{nonsense} is not above 0' in capsys.readouterr().err
+        assert f'{nonsense} is not a number above 0' in capsys.readouterr().err
     assert main([*command, '--batch', '2']) == 0
     assert 'measuring a step of aver' in capsys.readouterr().out
 
