@@ -157,8 +157,8 @@ class DistillLoss(Part):
             each process has its own. But samples with little to learn then get little of a lesson.
         balance_odds: Whether a lesson may weigh more the more of it agrees with the labels: its
             limit is ``balance`` times how many of its parts (of a sample's keypoint, class: of a
-            sample) agree with their label for each that contradicts it. A number is the power of
-            these odds: with 2 lessons that mostly agree and lessons that often contradict are
+            sample) agree with their label for each that contradicts it, one being added to both
+            counts. A number is the power of these odds: with 2 lessons that mostly agree and lessons that often contradict are
             further apart.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
