@@ -158,8 +158,8 @@ class DistillLoss(Part):
         balance_odds: Whether a lesson may weigh more the more of it agrees with the labels: its
             limit is ``balance`` times how many of its parts (of a sample's keypoint, class: of a
             sample) agree with their label for each that contradicts it, one being added to both
-            counts. A number is the power of these odds: with 2 lessons that mostly agree and lessons that often contradict are
-            further apart.
+            counts. A number is the power of these odds: with 2 lessons that mostly agree and
+            lessons that often contradict are further apart.
         conflict: 'keep', the paper's method, or 'project': of each keypoint's lesson (class: each
             sample's) what points against the label's gradient is taken out, before the balance.
         fade: Whether what is left of a lesson shrinks evenly over the run, from all of it to
