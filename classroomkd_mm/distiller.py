@@ -170,8 +170,8 @@ class ClassroomDistiller(StudentInPlace):
             check_readings([student, *mentors], [bridge for _, bridge in self.members])
             scores = self._score([student, *mentors], data_samples, finite)
             lesson = self.knowledge_filter(scores, [reading.parts[0] for reading in mentors])
-            if mentors:
-                lesson = lesson.keep(torch.stack(finite)).about(mentors)
+            if scores.finite is not None:
+                lesson = lesson.keep(scores.finite).about(mentors)
             distill, temperatures = self._distill(student, mentors, scores, lesson)
         losses = self._task_losses(feats, output, data_samples, lesson)
         if mentors:

@@ -37,8 +37,8 @@ def ended_workers(monkeypatch):
     stock = dataloader._MultiProcessingDataLoaderIter.__init__
 
     def start(self, loader):
-        started.append(self)
         stock(self, loader)
+        started.append(self)
 
     monkeypatch.setattr(dataloader._MultiProcessingDataLoaderIter, '__init__', start)
     yield

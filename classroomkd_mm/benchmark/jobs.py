@@ -430,9 +430,10 @@ def chosen(
 
 def needless(jobs: Mapping[str, Job]) -> list[str]:
     """Those whose checkpoint is not there, and that only jobs wait for that are done."""
-    left = {name: job for name, job in jobs.items() if job.state() != DONE}
-    for name in reversed(list(left)):  # who waits for it comes after it
-        waiting = [each for each, job in jobs.items() if name in job.needs]
-        if waiting and not any(each in left for each in waiting):
-            del left[name]
-    return [name for name, job in jobs.items() if job.state() != DONE and name not in left]
+    undone = [name for name, job in jobs.items() if job.state() != DONE]
+    left = set(undone)
+    for name in reversed(undone):  # who waits for it comes after it
+        waiting = {each for each, job in jobs.items() if name in job.needs}
+        if waiting and not waiting & left:
+            left.remove(name)
+    return [name for name in undone if name not in left]

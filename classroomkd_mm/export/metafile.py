@@ -74,9 +74,8 @@ def metrics_at(folder: Path, step: int | None) -> dict[str, float]:
         folder: The work dir.
         step: The epoch or iteration; None for one that is not known.
     """
-    found: dict[str, float] = {}
-    for record in records(folder) if step is not None else ():
-        # COCO's figures are -1 where there is nobody of that size.
-        figures = {key.split('/')[-1]: v for key, v in evaluated(record).items() if v >= 0}
-        found = figures or found if record.get('step') == step else found
-    return found
+    there = records(folder) if step is not None else []
+    found = [evaluated(record) for record in there if record.get('step') == step]
+    last = next((figures for figures in reversed(found) if figures), {})
+    # COCO's figures are -1 where there is nobody of that size.
+    return {key.split('/')[-1]: value for key, value in last.items() if value >= 0}

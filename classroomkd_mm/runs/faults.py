@@ -47,7 +47,7 @@ def explained(cfg: Config) -> Iterator[None]:
 def _missing(error: BaseException, cfg: Config) -> str | None:
     """Which setting names a file that is not there."""
     for where, paths in _files(cfg.to_dict()):
-        if str(paths[0]) in str(error) and not any(path.is_file() for path in paths):
+        if str(paths[0]) in str(error) and not any(path.exists() for path in paths):
             return f'{where}: {paths[0]} is not there (looked for from {Path.cwd()})'
     return None
 
@@ -58,8 +58,10 @@ def _cut_off(error: BaseException, cfg: Config) -> str | None:
         return None
     named = [(where, path) for where, paths in _files(cfg.to_dict()) for path in paths]
     for where, path in named:
+        if not path.is_file():
+            continue
         try:
-            json.loads(path.read_bytes() if path.is_file() else '0')
+            json.loads(path.read_bytes())
         except ValueError as wrong:
             return f'{where}={str(path)!r} is no whole JSON file (cut off while copied?): {wrong}'
     return None
@@ -78,7 +80,7 @@ def _files(cfg: object, where: str = '', root: str = '') -> Iterator[tuple[str, 
         root = cfg.get('data_root') or root
         for key, value in cfg.items():
             here = f'{where}.{key}' if where else str(key)
-            if key == 'ann_file' and isinstance(value, str):
+            if key == 'ann_file' and isinstance(value, str) and value:
                 yield here, (Path(root, value), Path(value))
             yield from _files(value, here, root)
     elif isinstance(cfg, (list, tuple)):

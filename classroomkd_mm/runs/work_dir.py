@@ -19,10 +19,10 @@ PATIENCE_S = 6.0
 
 
 def no_folder(path: Path) -> str:
-    """Why a path is no work dir, in words; empty for a folder."""
+    """Why a path that is no folder is no work dir, in words."""
     if path.is_file():
         return f'is a file: give the work dir that it lies in, {path.parent}'
-    return '' if path.is_dir() else f'there is no such folder in {Path.cwd()}'
+    return f'there is no such folder in {Path.cwd()}'
 
 
 def own_file(folder: Path, named: str | Path) -> Path:

@@ -24,7 +24,7 @@ from processes import content, differing, lines
 from classroomkd_mm.commands.train import main
 from classroomkd_mm.mentors import Mentor
 from classroomkd_mm.parts import OKSScorer
-from classroomkd_mm.runs import alone_in
+from classroomkd_mm.runs import alone_in, explained
 from classroomkd_mm.runs.work_dir import PATIENCE_S, RANK
 from classroomkd_mm.structures import Scores
 
@@ -311,6 +311,18 @@ def test_data_that_nothing_can_be_learnt_from(own, told, tmp_path, kind):
         path.write_text(json.dumps(content))
     with pytest.raises((RuntimeError, ValueError), match=wrong):
         told(own)
+
+
+@pytest.mark.parametrize('ann_file', ['', 'labels.txt', 'lists'])
+def test_an_error_of_a_picture_is_not_taken_for_missing_annotations(tmp_path, ann_file):
+    """A folder of classes has ann_file='', which is data_root, and in every path below it."""
+    (tmp_path / 'lists').mkdir()
+    (tmp_path / 'labels.txt').touch()
+    dataset = dict(type='CustomDataset', data_root=str(tmp_path), ann_file=ann_file)
+    cfg = Config(dict(train_dataloader=dict(dataset=dataset)))
+    for words in (f'{tmp_path}/a/1.png cannot be read', f'{tmp_path}/labels.txt, {tmp_path}/lists'):
+        with pytest.raises(OSError, match=f'^{words}$'), explained(cfg):
+            raise OSError(words)
 
 
 def test_a_backbone_that_cannot_be_downloaded(own, told, monkeypatch):
